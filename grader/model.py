@@ -1,0 +1,521 @@
+"""What flows between the stages: frozen dataclasses and enums, standard library only.
+
+A submission is a new, narrower type after each door, so that no stage can be skipped:
+`Path → InspectedZip → UnpackedTree → CheckedLayout → CaseRun/LoadedCheckpoint → Collected
+→ Measurement → Award → Report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+# --------------------------------------------------------------------------- findings
+
+
+class Severity(StrEnum):
+    """What a finding does to the grade."""
+
+    ERROR = "error"  # something cannot be graded, or the submission is rejected
+    WARNING = "warning"  # graded, but a person should know; may cost what the definition says
+    NOTE = "note"  # forgiven or merely observed
+
+
+class Fault(StrEnum):
+    """Whose fault it is. The three are never mixed."""
+
+    STUDENT = "student"
+    LIMIT = "limit"
+    GRADER = "grader"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a finding was made: a path inside the submission, and where it applies a line."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.path]
+        if self.line is not None:
+            parts.append(str(self.line))
+            if self.column is not None:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observation with a stable code. Made by `grader.findings.found`, never by hand."""
+
+    code: str
+    severity: Severity
+    fault: Fault
+    message: str
+    hint: str = ""
+    place: Place | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- definition
+
+
+@dataclass(frozen=True, slots=True)
+class ZipLimits:
+    """What an archive may cost, checked on the directory first and on real bytes again."""
+
+    zip_bytes: int
+    unpacked_bytes: int
+    member_bytes: int
+    members: int
+    depth: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What one sandboxed command may cost."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    memory_bytes: int
+    processes: int
+    disk_bytes: int
+    file_bytes: int
+    files: int
+    output_bytes: int  # of stdout, and as much again of stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A file that the assignment gives a job, e.g. `evaluate` → `evaluate.py`.
+
+    `accept` are glob patterns relative to the submission's top, best first; a match of any but
+    the first is forgiven and named.
+    """
+
+    id: str
+    accept: tuple[str, ...]
+    required: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One thing that a case writes: `path` relative to its working directory."""
+
+    id: str
+    path: str
+    reader: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSpec:
+    """One sandboxed command. `argv` and its accepted `variants` are templates over roles and
+    the staged names `{images}`, `{train}`, `{checkpoint_dir}`."""
+
+    id: str
+    title: str
+    argv: tuple[str, ...]
+    variants: tuple[tuple[str, ...], ...]
+    limits: RunLimits
+    outputs: tuple[OutputSpec, ...]
+    outputs_schema: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementSpec:
+    """One number to measure: a registered metric over a case's output."""
+
+    id: str
+    title: str
+    metric: str
+    case: str
+    output: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A corner of a marks curve; `at` is a value of the measurement, or the name of a baseline
+    group whose best value is put in at run time."""
+
+    at: float | str
+    marks: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """Marks for one measurement by a piecewise-linear curve."""
+
+    id: str
+    title: str
+    measurement: str
+    max_marks: Decimal
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """One declared way to turn an image into the network's input.
+
+    `resize`: "stretch" (to size × size), "shorter-side-crop" (shorter side to `resize_px`, centre
+    crop to `size_px`) or "none". `mean`/`std` are per channel on [0, 1] RGB.
+    """
+
+    id: str
+    title: str
+    resize: str
+    size_px: int
+    resize_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSpec:
+    """How the checkpoint is evaluated without the student's code."""
+
+    role: str
+    network: str
+    limits: RunLimits
+    constraints: Mapping[str, Any]
+    preprocessing: tuple[Preprocessing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A validated definition: everything names everything by registered names."""
+
+    id: str
+    title: str
+    course: str
+    directory: Path
+    sha256: str
+    entry_number: str  # regular expression, full match
+    zip_names: tuple[str, ...]  # templates over {entry}
+    zip_limits: ZipLimits
+    submission_schema: Mapping[str, Any]
+    roles: tuple[Role, ...]
+    classes: tuple[str, ...]
+    cases: tuple[CaseSpec, ...]
+    measurements: tuple[MeasurementSpec, ...]
+    criteria: tuple[Criterion, ...]
+    checkpoint: CheckpointSpec | None
+    marks_step: Decimal
+    source: Mapping[str, Any] = field(default_factory=dict)  # the TOML as read, for later rooms
+
+    @property
+    def max_marks(self) -> Decimal:
+        return sum((criterion.max_marks for criterion in self.criteria), Decimal(0))
+
+
+# --------------------------------------------------------------------------- the submission
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """One entry of a vetted central directory; `path` is normalised, relative, POSIX."""
+
+    path: str
+    is_dir: bool
+    size_bytes: int
+    compressed_bytes: int
+    crc32: int
+    method: int
+    header_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedZip:
+    """A zip whose directory was vetted. `accepted` is False when a finding forbids unpacking."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    entry_number: str | None
+    members: tuple[ZipMember, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def accepted(self) -> bool:
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedTree:
+    """The submission's files below `root`, read-only regular files with fresh modes."""
+
+    inspected: InspectedZip
+    root: Path
+    files: tuple[TreeFile, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLayout:
+    """Which file plays which role. `base` is the wrapping folder ("" when there is none);
+    role paths are relative to `base`."""
+
+    unpacked: UnpackedTree
+    base: str
+    roles: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def top(self) -> Path:
+        """The folder that plays the submission's top level."""
+        return self.unpacked.root / self.base if self.base else self.unpacked.root
+
+
+# --------------------------------------------------------------------------- the truth
+
+
+@dataclass(frozen=True, slots=True)
+class TruthItem:
+    """One hidden image. `staged_name` is what the student's code sees; `name` is the course's."""
+
+    name: str
+    staged_name: str
+    image: Path
+    label: str | None
+    mask: Path | None
+
+    @property
+    def stem(self) -> str:
+        return self.staged_name.rsplit(".", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Hidden images with their labels and masks; never mounted where student code runs."""
+
+    items: tuple[TruthItem, ...]
+    classes: tuple[str, ...]
+    classes_from: str
+    sha256: str
+    staging_seed: int
+
+
+# --------------------------------------------------------------------------- runs
+
+
+class CaseStatus(StrEnum):
+    """How a sandboxed command ended; the program's end is told apart from the sandbox's."""
+
+    FINISHED = "finished"  # exit code 0
+    FAILED = "failed"  # another exit code
+    KILLED = "killed"  # a signal that was not the sandbox's doing
+    WALL_TIME = "wall-time"
+    CPU_TIME = "cpu-time"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    DISK = "disk"
+    OUTPUT = "output"
+
+    @property
+    def is_limit(self) -> bool:
+        return self not in (CaseStatus.FINISHED, CaseStatus.FAILED, CaseStatus.KILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRun:
+    """One command in the sandbox: what it did, what it cost and what it left in `outputs`.
+
+    `outputs` holds copies of regular files only, paths as in the working directory.
+    """
+
+    case: str
+    argv: tuple[str, ...]
+    variant: int
+    status: CaseStatus
+    exit_code: int | None
+    signal: int | None
+    limit: str  # in words, empty when none was met
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    stdout: str
+    stderr: str
+    stdout_truncated: bool
+    stderr_truncated: bool
+    outputs: Path
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetShape:
+    """A 6n+2 residual network as read from tensor shapes alone.
+
+    `widths`: filters per stage; `shortcut`: "projection", "zero-padding" or "unknown";
+    `norm`: "batch", "instance", "batch-instance", "layer", "group" or "none".
+    """
+
+    n: int
+    num_classes: int
+    widths: tuple[int, ...]
+    kernel_px: int
+    in_channels: int
+    shortcut: str
+    norm: str
+    layers: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCheckpoint:
+    """A checkpoint that was unpickled in the sandbox and handed back as safetensors."""
+
+    path: str
+    sha256: str
+    wrapper: str  # "state_dict", "model_state_dict", … as found
+    tensors: Path  # safetensors file, outside the sandbox
+    shape: ResNetShape | None
+    findings: tuple[Finding, ...]
+
+
+# --------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMask:
+    """A decoded mask: `(H, W)` bool, True = foreground; `rule` says how it was understood."""
+
+    mask: npt.NDArray[np.bool_]
+    rule: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What the student's program left, read and validated.
+
+    `labels`: staged name → label as written; `masks`: staged stem → mask.
+    """
+
+    labels: Mapping[str, str] | None
+    masks: Mapping[str, ReadMask] | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number with its evidence. `value` is None when it could not be measured."""
+
+    id: str
+    title: str
+    value: float | None
+    count: int
+    interval: Interval | None = None
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    per_item: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    convention: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndependentEvaluation:
+    """The checkpoint evaluated by the grader's own network on the same images."""
+
+    shape: ResNetShape
+    preprocessing: str
+    accuracy: float | None
+    agreement: float | None  # with the student's labels, in [0, 1]
+    labels: Mapping[str, str]  # staged name → label
+    candidates: tuple[Mapping[str, Any], ...]  # every preprocessing tried, with its numbers
+    class_order: str
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """Marks for one criterion, with everything that led to them."""
+
+    criterion: str
+    title: str
+    measurement: str
+    value: float | None
+    marks: Decimal
+    max_marks: Decimal
+    exact_marks: Decimal  # before rounding down to `marks_step`
+    curve: tuple[tuple[float, Decimal], ...]
+    rounding: str
+    reason: str
+
+
+class Verdict(StrEnum):
+    GRADED = "graded"  # every criterion was measured
+    PARTLY_GRADED = "partly-graded"  # something could not be measured
+    REJECTED = "rejected"  # nothing was run
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """What one image of the report shows; PNG or JPEG bytes, small."""
+
+    name: str
+    staged_name: str
+    label: str | None
+    predicted: str | None
+    iou: float | None
+    image: bytes
+    truth: bytes | None
+    predicted_mask: bytes | None
+    overlap: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it. Renderers are pure functions of this."""
+
+    assignment: Assignment
+    zip_name: str
+    zip_sha256: str | None
+    entry_number: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    runs: tuple[CaseRun, ...]
+    measurements: tuple[Measurement, ...]
+    awards: tuple[Award, ...]
+    independent: IndependentEvaluation | None
+    gallery: tuple[Gallery, ...]
+    provenance: Mapping[str, Any]  # the same on every machine of the same versions
+    volatile: Mapping[str, Any]  # times, host, durations: differ from run to run
+
+    @property
+    def marks(self) -> Decimal:
+        return sum((award.marks for award in self.awards), Decimal(0))
+
+    @property
+    def max_marks(self) -> Decimal:
+        return sum((award.max_marks for award in self.awards), Decimal(0))
