@@ -135,6 +135,7 @@ class CaseSpec:
     limits: RunLimits
     outputs: tuple[OutputSpec, ...]
     outputs_schema: Mapping[str, Any] | None
+    on_request: bool = False  # runs only when the command line asks for it
 
 
 @dataclass(frozen=True, slots=True)

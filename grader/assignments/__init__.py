@@ -1,0 +1,1 @@
+"""Assignment definitions: a folder of data each, loaded and validated."""

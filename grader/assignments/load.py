@@ -1,0 +1,419 @@
+"""Load and validate an assignment definition: `assignment.toml`, its schemas and its class list.
+
+A definition is data: registered names, numbers and file names, no expressions. It is checked in
+two steps, each error naming file and line: against `definition.schema.json`, then every name that
+refers to something else (roles in argv templates, cases and outputs in measurements, …).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import string
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import best_match
+
+from grader.assignments.toml_lines import line_of
+from grader.errors import DefinitionError, UsageError
+from grader.metrics import METRICS
+from grader.model import (
+    Assignment,
+    CaseSpec,
+    CheckpointSpec,
+    Criterion,
+    CurvePoint,
+    MeasurementSpec,
+    OutputSpec,
+    Preprocessing,
+    Role,
+    RunLimits,
+    ZipLimits,
+)
+from grader.networks import NETWORKS
+from grader.readers import READERS
+
+_HERE = Path(__file__).parent
+_MIB = 1024 * 1024
+
+# What an argv template may name beside the roles: staged by grader.stages.run_cases.
+STAGED_NAMES = ("images", "train_images", "checkpoint_dir")
+
+
+def builtin_ids() -> tuple[str, ...]:
+    """The assignments that come with the grader, sorted."""
+    return tuple(sorted(path.parent.name for path in _HERE.glob("*/assignment.toml")))
+
+
+def find_definition(assignment: str) -> Path:
+    """The `assignment.toml` meant by an id, a folder or a file.
+
+    Raises UsageError when there is none, naming the ids that exist.
+    """
+    if assignment in builtin_ids():
+        return _HERE / assignment / "assignment.toml"
+    path = Path(assignment)
+    if path.is_dir() and (path / "assignment.toml").is_file():
+        return path / "assignment.toml"
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise UsageError(
+            f"{path}: this folder holds no assignment.toml",
+            hint="give the folder or the file of a definition; docs/assignment-format.md shows one",
+        )
+    raise UsageError(
+        f"there is no assignment {assignment!r}",
+        hint=f"known ones: {', '.join(builtin_ids())}; or give the path of an assignment.toml",
+    )
+
+
+def load_assignment(assignment: str) -> Assignment:
+    """Load the definition named by an id or a path.
+
+    Raises UsageError when there is none and DefinitionError (file, line) when it is wrong.
+    """
+    return _Loader(find_definition(assignment)).load()
+
+
+class _Loader:
+    """One definition on its way in; keeps the text so that errors can name lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.directory = path.parent
+        self.text = ""
+        self.digest = hashlib.sha256()
+
+    # ------------------------------------------------------------------ errors
+
+    def fail(self, message: str, where: Sequence[str | int], hint: str = "") -> DefinitionError:
+        return DefinitionError(message, path=self.path, line=line_of(self.text, where), hint=hint)
+
+    def _one_of(
+        self, value: str, known: Iterable[str], what: str, where: Sequence[str | int]
+    ) -> None:
+        names = sorted(known)
+        if value not in names:
+            raise self.fail(f"there is no {what} {value!r}", where, f"known: {', '.join(names)}")
+
+    # ------------------------------------------------------------------ files
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DefinitionError(
+                f"cannot be read: {error.strerror or error}", path=path
+            ) from error
+        self.digest.update(hashlib.sha256(data).digest())
+        return data
+
+    def _utf8(self, path: Path) -> str:
+        try:
+            return self._bytes(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DefinitionError(
+                f"is not UTF-8 text (byte {error.start})", path=path, hint="save it as UTF-8"
+            ) from error
+
+    def _beside(self, name: str, where: Sequence[str | int]) -> Path:
+        path = self.directory / name
+        if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_file():
+            raise self.fail(
+                f"{name!r} is not a file beside the definition",
+                where,
+                f"put it into {self.directory} or correct the name",
+            )
+        return path
+
+    def _schema(self, name: str, where: Sequence[str | int]) -> Mapping[str, Any]:
+        path = self._beside(name, where)
+        text = self._utf8(path)
+        try:
+            schema = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+            raise DefinitionError(f"is not JSON: {error}", path=path, line=line) from error
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            place = "/".join(str(part) for part in error.absolute_path) or "the top"
+            raise DefinitionError(
+                f"is not a JSON Schema (2020-12): at {place}: {error.message}", path=path
+            ) from error
+        if not isinstance(schema, dict):
+            raise DefinitionError("has to be a JSON object", path=path)
+        return schema
+
+    # ------------------------------------------------------------------ parts
+
+    def load(self) -> Assignment:
+        self.text = self._utf8(self.path)
+        try:
+            table = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            at = re.search(r"at line (\d+)", str(error))
+            raise DefinitionError(
+                f"is not TOML: {error}", path=self.path, line=int(at.group(1)) if at else None
+            ) from error
+        self._validate(table)
+
+        roles = tuple(
+            Role(
+                id=name,
+                accept=tuple(role["accept"]),
+                required=role["required"],
+                title=role["title"],
+            )
+            for name, role in table["submission"]["roles"].items()
+        )
+        cases = tuple(
+            self._case(case, index, {role.id for role in roles})
+            for index, case in enumerate(table["cases"])
+        )
+        self._unique(table, "cases")
+        self._unique(table, "measurements")
+        self._unique(table, "criteria")
+        measurements = self._measurements(table, cases)
+        criteria = self._criteria(table, measurements)
+        submission = table["submission"]
+        try:
+            re.compile(submission["entry_number"])
+        except re.error as error:
+            raise self.fail(
+                f"entry_number is not a regular expression: {error}", ("submission", "entry_number")
+            ) from error
+        schema = self._schema(submission["schema"], ("submission", "schema"))
+        classes = self._classes(table)
+        checkpoint = self._checkpoint(table, {role.id for role in roles})
+        step = Decimal(table["marks_step"])
+        if step <= 0:
+            raise self.fail("marks_step has to be above zero", ("marks_step",))
+        return Assignment(
+            id=table["id"],
+            title=table["title"],
+            course=table.get("course", ""),
+            directory=self.directory,
+            sha256=self.digest.hexdigest(),
+            entry_number=submission["entry_number"],
+            zip_names=tuple(submission["zip_names"]),
+            zip_limits=_zip_limits(submission["zip_limits"]),
+            submission_schema=schema,
+            roles=roles,
+            classes=classes,
+            cases=cases,
+            measurements=measurements,
+            criteria=criteria,
+            checkpoint=checkpoint,
+            marks_step=step,
+            source=table,
+        )
+
+    def _validate(self, table: Mapping[str, Any]) -> None:
+        schema = json.loads((_HERE / "definition.schema.json").read_text("utf-8"))
+        error = best_match(Draft202012Validator(schema).iter_errors(table))
+        if error is not None:
+            where: list[str | int] = list(error.absolute_path)
+            if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+                known = error.schema.get("properties", {})
+                where += [key for key in error.instance if key not in known][:1]
+            place = ".".join(str(part) for part in error.absolute_path) or "the definition"
+            raise self.fail(f"{place}: {error.message}", where)
+
+    def _unique(self, table: Mapping[str, Any], key: str) -> None:
+        seen: set[str] = set()
+        for index, item in enumerate(table[key]):
+            if item["id"] in seen:
+                raise self.fail(f"{key}: the id {item['id']!r} stands twice", (key, index, "id"))
+            seen.add(item["id"])
+
+    def _classes(self, table: Mapping[str, Any]) -> tuple[str, ...]:
+        if "classes" not in table:
+            return ()
+        path = self._beside(table["classes"], ("classes",))
+        names = [line.strip() for line in self._utf8(path).splitlines() if line.strip()]
+        for number, name in enumerate(names, start=1):
+            if name in names[: number - 1]:
+                raise DefinitionError(f"the class {name!r} stands twice", path=path, line=number)
+        return tuple(names)
+
+    def _case(self, case: Mapping[str, Any], index: int, roles: set[str]) -> CaseSpec:
+        for position, template in enumerate([case["argv"], *case.get("variants", [])]):
+            where: tuple[str | int, ...] = (
+                ("cases", index, "argv")
+                if position == 0
+                else ("cases", index, "variants", position - 1)
+            )
+            for word in template:
+                self._template(word, roles, where)
+        schema = None
+        if "outputs_schema" in case:
+            schema = self._schema(case["outputs_schema"], ("cases", index, "outputs_schema"))
+        outputs = []
+        for number, output in enumerate(case["outputs"]):
+            where = ("cases", index, "outputs", number)
+            self._template(output["path"], set(), (*where, "path"))
+            if Path(output["path"]).is_absolute() or ".." in Path(output["path"]).parts:
+                raise self.fail(
+                    f"the output {output['path']!r} leaves the working directory", (*where, "path")
+                )
+            self._one_of(output["reader"], READERS, "reader", (*where, "reader"))
+            outputs.append(
+                OutputSpec(
+                    id=output["id"],
+                    path=output["path"],
+                    reader=output["reader"],
+                    options=output.get("options", {}),
+                )
+            )
+        return CaseSpec(
+            id=case["id"],
+            title=case["title"],
+            argv=tuple(case["argv"]),
+            variants=tuple(tuple(variant) for variant in case.get("variants", [])),
+            limits=_run_limits(case["limits"]),
+            outputs=tuple(outputs),
+            outputs_schema=schema,
+            on_request=case.get("on_request", False),
+        )
+
+    def _template(self, word: str, roles: set[str], where: Sequence[str | int]) -> None:
+        try:
+            fields = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
+        except ValueError as error:
+            raise self.fail(f"{word!r} is not a template: {error}", where) from error
+        for name in fields:
+            self._one_of(name, {*roles, *STAGED_NAMES}, "role or staged name", where)
+
+    def _measurements(
+        self, table: Mapping[str, Any], cases: Sequence[CaseSpec]
+    ) -> tuple[MeasurementSpec, ...]:
+        specs = []
+        for index, item in enumerate(table["measurements"]):
+            where = ("measurements", index)
+            self._one_of(item["metric"], METRICS, "metric", (*where, "metric"))
+            self._one_of(item["case"], {case.id for case in cases}, "case", (*where, "case"))
+            outputs = {
+                output.id for case in cases if case.id == item["case"] for output in case.outputs
+            }
+            self._one_of(item["output"], outputs, "output of that case", (*where, "output"))
+            specs.append(
+                MeasurementSpec(
+                    id=item["id"],
+                    title=item["title"],
+                    metric=item["metric"],
+                    case=item["case"],
+                    output=item["output"],
+                    options=item.get("options", {}),
+                )
+            )
+        return tuple(specs)
+
+    def _criteria(
+        self, table: Mapping[str, Any], measurements: Sequence[MeasurementSpec]
+    ) -> tuple[Criterion, ...]:
+        criteria = []
+        for index, item in enumerate(table["criteria"]):
+            where = ("criteria", index)
+            self._one_of(
+                item["measurement"],
+                {spec.id for spec in measurements},
+                "measurement",
+                (*where, "measurement"),
+            )
+            curve = tuple(CurvePoint(at=at, marks=Decimal(marks)) for at, marks in item["curve"])
+            maximum = Decimal(item["max_marks"])
+            self._check_curve(curve, maximum, (*where, "curve"))
+            criteria.append(
+                Criterion(
+                    id=item["id"],
+                    title=item["title"],
+                    measurement=item["measurement"],
+                    max_marks=maximum,
+                    curve=curve,
+                )
+            )
+        return tuple(criteria)
+
+    def _check_curve(
+        self, curve: Sequence[CurvePoint], maximum: Decimal, where: Sequence[str | int]
+    ) -> None:
+        if any(isinstance(point.at, str) for point in curve[1:]):
+            raise self.fail('"baseline" can only be the first point of a curve', where)
+        numbers = [point.at for point in curve if not isinstance(point.at, str)]
+        if any(right <= left for left, right in itertools.pairwise(numbers)):
+            raise self.fail("the points of a curve have to rise from left to right", where)
+        marks = [point.marks for point in curve]
+        if any(right < left for left, right in itertools.pairwise(marks)):
+            raise self.fail("the marks of a curve must not fall", where)
+        if marks[-1] != maximum:
+            raise self.fail(
+                f"the last point of the curve gives {marks[-1]} marks, max_marks is {maximum}",
+                where,
+                "let the curve end at max_marks",
+            )
+
+    def _checkpoint(self, table: Mapping[str, Any], roles: set[str]) -> CheckpointSpec | None:
+        if "checkpoint" not in table:
+            return None
+        part = table["checkpoint"]
+        self._one_of(part["role"], roles, "role", ("checkpoint", "role"))
+        self._one_of(part["network"], NETWORKS, "network", ("checkpoint", "network"))
+        ways = []
+        for index, item in enumerate(part["preprocessing"]):
+            if item["resize"] == "shorter-side-crop" and "resize_px" not in item:
+                raise self.fail(
+                    "shorter-side-crop needs resize_px", ("checkpoint", "preprocessing", index)
+                )
+            ways.append(
+                Preprocessing(
+                    id=item["id"],
+                    title=item["title"],
+                    resize=item["resize"],
+                    size_px=item["size_px"],
+                    resize_px=item.get("resize_px", item["size_px"]),
+                    mean=tuple(item["mean"]),
+                    std=tuple(item["std"]),
+                )
+            )
+        return CheckpointSpec(
+            role=part["role"],
+            network=part["network"],
+            limits=_run_limits(part["limits"]),
+            constraints=part.get("constraints", {}),
+            preprocessing=tuple(ways),
+        )
+
+
+def _zip_limits(part: Mapping[str, Any]) -> ZipLimits:
+    return ZipLimits(
+        zip_bytes=int(part["zip_mib"] * _MIB),
+        unpacked_bytes=int(part["unpacked_mib"] * _MIB),
+        member_bytes=int(part["member_mib"] * _MIB),
+        members=part["members"],
+        depth=part["depth"],
+        ratio=float(part["ratio"]),
+    )
+
+
+def _run_limits(part: Mapping[str, Any]) -> RunLimits:
+    wall = float(part["wall_seconds"])
+    return RunLimits(
+        wall_seconds=wall,
+        # Sixteen busy cores for the whole time: a runaway is the wall clock's business.
+        cpu_seconds=float(part.get("cpu_seconds", 16 * wall)),
+        memory_bytes=int(part["memory_mib"] * _MIB),
+        processes=part["processes"],
+        disk_bytes=int(part["disk_mib"] * _MIB),
+        file_bytes=int(part["file_mib"] * _MIB),
+        files=part["files"],
+        output_bytes=int(part["output_kib"] * 1024),
+    )
