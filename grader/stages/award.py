@@ -1,0 +1,99 @@
+"""Turn measurements into marks by the definition's piecewise-linear curves.
+
+Marks are exact decimals. They are rounded **down** to the definition's step, never up: 2.249 is
+2.24, so nobody is shown a boundary that was not reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
+from itertools import pairwise
+
+from grader.model import Assignment, Award, Criterion, CurvePoint, Measurement
+
+Curve = tuple[tuple[float, Decimal], ...]
+
+
+def award(assignment: Assignment, measurements: Sequence[Measurement]) -> tuple[Award, ...]:
+    """One award per criterion, in the definition's order.
+
+    A measurement without a value gives no marks and says that it could not be measured.
+    """
+    by_id = {measurement.id: measurement for measurement in measurements}
+    return tuple(
+        _award(criterion, by_id.get(criterion.measurement), assignment.marks_step)
+        for criterion in assignment.criteria
+    )
+
+
+def _award(criterion: Criterion, measurement: Measurement | None, step: Decimal) -> Award:
+    baselines = measurement.baselines if measurement is not None else {}
+    curve = resolve_curve(criterion.curve, baselines)
+    value = None if measurement is None else measurement.value
+    if value is None:
+        exact, reason = Decimal(0), "could not be measured; the findings say why"
+    else:
+        exact, reason = marks_on(curve, value), _reason(curve, value, baselines)
+    return Award(
+        criterion=criterion.id,
+        title=criterion.title,
+        measurement=criterion.measurement,
+        value=value,
+        marks=(exact / step).to_integral_value(ROUND_FLOOR) * step,
+        max_marks=criterion.max_marks,
+        exact_marks=exact,
+        curve=curve,
+        rounding=f"rounded down to a multiple of {step}",
+        reason=reason,
+    )
+
+
+def resolve_curve(points: Sequence[CurvePoint], baselines: Mapping[str, float]) -> Curve:
+    """The curve with the best trivial baseline put in for "baseline".
+
+    Points at or below the baseline are dropped, so a mark is never given for what a constant
+    answer reaches. A measurement without baselines starts the curve at 0. When even the last point
+    is not above the baseline, only a value above it earns the full marks.
+    """
+    if not isinstance(points[0].at, str):
+        return tuple((float(point.at), point.marks) for point in points)
+    start = max(baselines.values(), default=0.0)
+    rest = [(float(p.at), p.marks) for p in points[1:] if float(p.at) > start]
+    return ((start, points[0].marks), *(rest or [(1.0, points[-1].marks)]))
+
+
+def marks_on(curve: Curve, value: float) -> Decimal:
+    """Marks at `value`: linear between the curve's points, constant outside them.
+
+    The interpolation is done in exact decimals of the shortest form of each number, so the same
+    value gives the same marks on every machine.
+    """
+    x = _decimal(value)
+    if x <= _decimal(curve[0][0]):
+        return curve[0][1]
+    for (left, low), (right, high) in pairwise(curve):
+        x0, x1 = _decimal(left), _decimal(right)
+        if x <= x1:
+            return low + (high - low) * (x - x0) / (x1 - x0)
+    return curve[-1][1]
+
+
+def _decimal(value: float) -> Decimal:
+    """Twelve decimals: beyond them lies the last bit's noise of a mean, not a difference."""
+    return Decimal(repr(value)).quantize(Decimal("1e-12"))
+
+
+def _reason(curve: Curve, value: float, baselines: Mapping[str, float]) -> str:
+    shown = f"{value:.4f}"
+    if baselines and value <= curve[0][0]:
+        name = max(baselines, key=lambda key: baselines[key])
+        return f"{shown} is not above the trivial baseline {curve[0][0]:.4f} ({name})"
+    if value <= curve[0][0]:
+        return f"{shown} is not above {curve[0][0]:.4f}, where the curve starts"
+    if value >= curve[-1][0]:
+        return f"{shown} reaches the end of the curve at {curve[-1][0]:.4f}"
+    for (left, low), (right, high) in pairwise(curve):
+        if value <= right:
+            return f"{shown} lies between {left:.4f} ({low} marks) and {right:.4f} ({high} marks)"
+    raise AssertionError("the curve rises from its first to its last point")

@@ -1,0 +1,122 @@
+"""A wrong definition is refused with file and line."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from grader.assignments import load
+from grader.assignments.load import builtin_ids, load_assignment
+from grader.assignments.toml_lines import line_of
+from grader.errors import DefinitionError, UsageError
+
+
+@pytest.fixture
+def definition(tmp_path: Path) -> Path:
+    source = Path(load.__file__).parent / "ail721-a2"
+    shutil.copytree(source, tmp_path / "a2")
+    return tmp_path / "a2" / "assignment.toml"
+
+
+@pytest.mark.parametrize("assignment", builtin_ids())
+def test_every_definition_that_comes_with_the_grader_is_valid(assignment: str) -> None:
+    loaded = load_assignment(assignment)
+    assert loaded.id == assignment
+    assert loaded.max_marks > 0
+
+
+def test_ail721_a2_is_worth_two_and_a_half_twice() -> None:
+    loaded = load_assignment("ail721-a2")
+    assert [criterion.max_marks for criterion in loaded.criteria] == [Decimal("2.5")] * 2
+    assert len(loaded.classes) == 100
+    assert list(loaded.classes) == sorted(loaded.classes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line_holds", "says"),
+    [
+        ('id = "ail721-a2"', 'id = "ail721-a2', 'id = "ail721-a2', "not TOML"),
+        ('metric = "classification.accuracy"', 'metric = "accuracy"', 'metric = "accuracy"',
+         "there is no metric 'accuracy'"),
+        ('reader = "labels_csv"', 'reader = "csv"', 'reader = "csv"', "there is no reader 'csv'"),
+        ('network = "resnet_6n2"', 'network = "vgg"', 'network = "vgg"', "there is no network"),
+        ('role = "checkpoint"', 'role = "weights"', 'role = "weights"', "there is no role"),
+        ('measurement = "iou"', 'measurement = "jaccard"', 'measurement = "jaccard"',
+         "there is no measurement 'jaccard'"),
+        ('argv = ["python", "{evaluate}", "{checkpoint}", "{images}"]',
+         'argv = ["python", "{evaluate}", "{truth}"]', "{truth}", "'truth'"),
+        ('marks_step = "0.01"', 'marks_step = "0"', "marks_step", "above zero"),
+        ("required = true", "required = true\ncolour = 3", "colour = 3", "colour"),
+        ("[0.70, \"1.25\"], [0.78", "[0.78, \"1.25\"], [0.70", "curve =", "rise"),
+        ('[0.82, "2.5"]', '[0.82, "2.4"]', "curve =", "max_marks is 2.5"),
+        ('[0.78, "2.25"], [0.82', '[0.78, "0.5"], [0.82', "curve =", "must not fall"),
+        ('schema = "submission.schema.json"', 'schema = "../x.json"', "schema =", "not a file"),
+        ("entry_number = '20[0-9]{2}", "entry_number = '(20[0-9]{2}", "entry_number", "regular"),
+        ('id = "macro_f1"', 'id = "accuracy"', None, "stands twice"),
+        ('path = "submission.csv"', 'path = "/etc/passwd"', "path =", "leaves the working"),
+    ],
+)  # fmt: skip
+def test_a_wrong_definition_names_file_and_line(
+    definition: Path, old: str, new: str, line_holds: str | None, says: str
+) -> None:
+    text = definition.read_text("utf-8")
+    assert old in text
+    definition.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_assignment(str(definition))
+    assert says in caught.value.message
+    assert str(definition) in caught.value.message
+    if line_holds is not None:
+        assert caught.value.line is not None
+        line = definition.read_text("utf-8").splitlines()[caught.value.line - 1]
+        assert line_holds in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("submission.schema.json", b"{", "not JSON"),
+        ("submission.schema.json", b'{"type": 3}', "not a JSON Schema"),
+        ("submission.schema.json", b"[" * 100_000, "not JSON"),
+        ("assignment.toml", b"\xff\xfe", "not UTF-8"),
+        ("assignment.toml", b"", "schema_version"),
+        ("classes.txt", b"A\nB\nA\n", "stands twice"),
+    ],
+)
+def test_wild_files_beside_a_definition(
+    definition: Path, name: str, content: bytes, says: str
+) -> None:
+    (definition.parent / name).write_bytes(content)
+    with pytest.raises(DefinitionError) as caught:
+        load_assignment(str(definition.parent))
+    assert says in caught.value.message
+    assert name in caught.value.message
+
+
+def test_an_unknown_assignment_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_assignment("ail721-a3")
+    assert "ail721-a2" in caught.value.hint
+    with pytest.raises(UsageError):
+        load_assignment(str(tmp_path))
+
+
+def test_the_hash_changes_with_any_file_of_the_definition(definition: Path) -> None:
+    before = load_assignment(str(definition)).sha256
+    classes = definition.with_name("classes.txt")
+    classes.write_text(classes.read_text("utf-8") + "ZZZ\n", "utf-8")
+    assert load_assignment(str(definition)).sha256 != before
+
+
+def test_lines_are_found_through_tables_and_arrays_of_tables() -> None:
+    text = "a = 1\n[b]\nc = 2\n[[d]]\ne = 3\n[[d]]\ne = 4\n[[d.f]]\ng = 5\n"
+    assert line_of(text, ("a",)) == 1
+    assert line_of(text, ("b", "c")) == 3
+    assert line_of(text, ("d", 0, "e")) == 5
+    assert line_of(text, ("d", 1, "e")) == 7
+    assert line_of(text, ("d", 1, "f", 0, "g")) == 9
+    assert line_of(text, ("d", 1, "nothing")) == 6
+    assert line_of(text, ("z",)) is None

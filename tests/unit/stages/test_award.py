@@ -1,0 +1,92 @@
+"""Marks by curves: worked by hand, and identities."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.assignments.load import load_assignment
+from grader.model import CurvePoint, Measurement
+from grader.stages.award import award, marks_on, resolve_curve
+
+POINTS = (
+    CurvePoint("baseline", Decimal(0)),
+    CurvePoint(0.7, Decimal("1.25")),
+    CurvePoint(0.78, Decimal("2.25")),
+    CurvePoint(0.82, Decimal("2.5")),
+)
+
+
+def _measured(value: float | None, **baselines: float) -> Measurement:
+    return Measurement(id="iou", title="IoU", value=value, count=3, baselines=baselines)
+
+
+def test_the_best_baseline_starts_the_curve() -> None:
+    curve = resolve_curve(POINTS, {"ellipse": 0.6, "everything": 0.4})
+    assert curve[0] == (0.6, Decimal(0))
+    assert [marks for _, marks in curve] == [0, Decimal("1.25"), Decimal("2.25"), Decimal("2.5")]
+
+
+def test_points_at_or_below_the_baseline_are_dropped() -> None:
+    assert resolve_curve(POINTS, {"ellipse": 0.75}) == (
+        (0.75, Decimal(0)),
+        (0.78, Decimal("2.25")),
+        (0.82, Decimal("2.5")),
+    )
+    assert marks_on(resolve_curve(POINTS, {"ellipse": 0.9}), 0.9) == 0
+    assert marks_on(resolve_curve(POINTS, {"ellipse": 1.0}), 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "marks"),
+    [
+        (0.0, "0"),
+        (0.6, "0"),
+        (0.65, "0.625"),  # half of the way from 0.6 to 0.7
+        (0.7, "1.25"),
+        (0.74, "1.75"),  # half of the way from 0.70 to 0.78
+        (0.8, "2.375"),
+        (0.82, "2.5"),
+        (1.0, "2.5"),
+    ],
+)
+def test_marks_between_the_points_by_hand(value: float, marks: str) -> None:
+    assert marks_on(resolve_curve(POINTS, {"ellipse": 0.6}), value) == Decimal(marks)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_more_is_never_worth_less(a: float, b: float, baseline: float) -> None:
+    curve = resolve_curve(POINTS, {"ellipse": baseline})
+    low, high = sorted((a, b))
+    assert marks_on(curve, low) <= marks_on(curve, high)
+    assert marks_on(curve, baseline) == 0
+
+
+@given(st.floats(0, 1))
+def test_marks_are_rounded_down_to_the_step_and_never_up(value: float) -> None:
+    assignment = load_assignment("ail721-a2")
+    awards = award(assignment, [_measured(value, ellipse=0.6)])
+    for given_award in awards:
+        assert given_award.marks <= given_award.exact_marks
+        assert given_award.exact_marks - given_award.marks < assignment.marks_step
+        assert given_award.marks % assignment.marks_step == 0
+
+
+def test_what_was_not_measured_gives_no_marks_and_says_so() -> None:
+    classification, segmentation = award(load_assignment("ail721-a2"), [_measured(None)])
+    for missing in (classification, segmentation):
+        assert missing.marks == 0
+        assert "could not be measured" in missing.reason
+
+
+def test_a_value_below_the_baseline_names_the_baseline() -> None:
+    (segmentation,) = [
+        a
+        for a in award(load_assignment("ail721-a2"), [_measured(0.5, ellipse=0.6, everything=0.4)])
+        if a.criterion == "segmentation"
+    ]
+    assert segmentation.marks == 0
+    assert "ellipse" in segmentation.reason
