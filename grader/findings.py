@@ -6,7 +6,7 @@ may refer to it years later. `found` is the only way to make a `Finding`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,300 @@ _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 CATALOGUE: dict[str, Entry] = {
     # ---- zip: the archive itself (stages/inspect_zip.py, stages/unpack.py)
     # ---- layout: which files there are (stages/check_layout.py)
+    "layout.violates-schema": Entry(
+        "Not as the assignment's schema wants it",
+        _WARNING,
+        "compare the file with the assignment's text",
+    ),
     # ---- source: what the code says (stages/check_source.py)
     # ---- run: how a command behaved (stages/run_cases.py)
+    "run.unreadable-json": Entry(
+        "A JSON output cannot be read",
+        _ERROR,
+        "write it with json.dump: one JSON document, UTF-8, no NaN",
+    ),
     # ---- labels: submission.csv (readers/labels_csv.py, stages/collect.py)
+    "labels.missing-file": Entry(
+        "No label file",
+        _ERROR,
+        "write it to the current working directory, with one row per image",
+    ),
+    "labels.other-place": Entry(
+        "The label file lies elsewhere or has another name",
+        _NOTE,
+        "write it under the name and in the place that the assignment gives",
+    ),
+    "labels.too-large": Entry(
+        "The label file is too large to be read", _ERROR, "write one short row per image"
+    ),
+    "labels.unreadable": Entry(
+        "The label file is no table of text",
+        _ERROR,
+        "write a CSV file: `image_name,label`, then one row per image",
+    ),
+    "labels.no-rows": Entry(
+        "The label file holds no row for any image", _ERROR, "write one row per image"
+    ),
+    "labels.encoding": Entry(
+        "Not UTF-8", _NOTE, 'open the file with encoding="utf-8" when writing it'
+    ),
+    "labels.byte-order-mark": Entry(
+        "A byte-order mark before the first column", _NOTE, 'write it with encoding="utf-8"'
+    ),
+    "labels.nul-bytes": Entry(
+        "NUL characters in the text", _WARNING, "write the file as text, not as padded bytes"
+    ),
+    "labels.delimiter": Entry(
+        "Columns are not separated by commas", _NOTE, "separate the columns by commas"
+    ),
+    "labels.malformed-quotes": Entry(
+        "A quotation mark is never closed",
+        _WARNING,
+        "write the file with Python's csv module, which quotes where it is needed",
+    ),
+    "labels.no-header": Entry(
+        "No header line", _NOTE, "begin the file with the line `image_name,label`"
+    ),
+    "labels.header-names": Entry(
+        "The columns have other names", _NOTE, "name the columns image_name and label"
+    ),
+    "labels.swapped-columns": Entry(
+        "Names and labels stand in each other's column",
+        _WARNING,
+        "write the image's name under image_name and the class under label",
+    ),
+    "labels.extra-columns": Entry(
+        "More columns than were asked for",
+        _NOTE,
+        "write the two columns only (with pandas: index=False)",
+    ),
+    "labels.blank-lines": Entry(
+        "Blank lines between the rows", _NOTE, 'open the file with newline="" when writing it'
+    ),
+    "labels.short-rows": Entry(
+        "Rows with too few columns", _WARNING, "every row needs the image's name and a label"
+    ),
+    "labels.too-many-rows": Entry("Far more rows than images", _WARNING, "write one row per image"),
+    "labels.paths": Entry("Paths instead of image names", _NOTE, "write os.path.basename(path)"),
+    "labels.other-suffix": Entry(
+        "Image names without their suffix, or with another",
+        _NOTE,
+        "write the image's name as it is in the folder, suffix included",
+    ),
+    "labels.name-spelling": Entry(
+        "Image names in another spelling",
+        _NOTE,
+        "write the image's name exactly as it is in the folder",
+    ),
+    "labels.duplicate-rows": Entry(
+        "An image has the same row more than once", _NOTE, "write one row per image"
+    ),
+    "labels.contradicting-rows": Entry(
+        "An image has rows with different labels: the first one counts",
+        _WARNING,
+        "write one row per image",
+    ),
+    "labels.extra-rows": Entry(
+        "Rows for images that do not exist",
+        _WARNING,
+        "write rows for the files in the given folder only",
+    ),
+    "labels.missing-rows": Entry(
+        "Images without a row: they count as wrong",
+        _WARNING,
+        "write a row for every image in the given folder, whatever its suffix",
+    ),
+    "labels.index-labels": Entry(
+        "Class numbers instead of class names",
+        _WARNING,
+        "write the class's name, as the folder of the training set is called",
+    ),
+    "labels.label-spelling": Entry(
+        "Class names in another spelling",
+        _NOTE,
+        "write the class's name exactly as the folder of the training set is called",
+    ),
+    "labels.unknown-labels": Entry(
+        "Labels that are no class: they count as wrong",
+        _WARNING,
+        "write the class's name, as the folder of the training set is called",
+    ),
+    "labels.empty-labels": Entry(
+        "Rows without a label: they count as wrong", _WARNING, "write a label for every image"
+    ),
+    "labels.formula": Entry(
+        "Text that a spreadsheet would run as a formula",
+        _WARNING,
+        "let no field begin with =, +, - or @",
+    ),
     # ---- mask: seg_maps/ (readers/mask_image.py, stages/collect.py)
+    "mask.missing-folder": Entry(
+        "No folder of masks",
+        _ERROR,
+        "write one mask per image into the folder that the assignment names, in the current "
+        "working directory",
+    ),
+    "mask.other-place": Entry(
+        "The masks lie elsewhere",
+        _NOTE,
+        "write the masks into the folder that the assignment names",
+    ),
+    "mask.missing": Entry(
+        "Images without a mask: their IoU counts as 0",
+        _WARNING,
+        "write a mask for every image in the given folder, whatever its suffix",
+    ),
+    "mask.extra": Entry(
+        "Files that belong to no image", _NOTE, "name each mask as its image and write nothing else"
+    ),
+    "mask.duplicate": Entry(
+        "More than one mask for an image", _WARNING, "write one mask per image, named as its image"
+    ),
+    "mask.other-suffix": Entry(
+        "Masks with another suffix than their images",
+        _NOTE,
+        "name each mask exactly as its image",
+    ),
+    "mask.other-name": Entry(
+        "Masks whose names only contain their image's",
+        _NOTE,
+        "name each mask exactly as its image",
+    ),
+    "mask.empty-file": Entry(
+        "Mask files without a byte: their IoU counts as 0",
+        _WARNING,
+        "check that writing the mask succeeded (cv2.imwrite returns False where it did not)",
+    ),
+    "mask.not-an-image": Entry(
+        "Mask files of no known image format: their IoU counts as 0",
+        _WARNING,
+        "write PNG or JPEG files, with cv2.imwrite or PIL's Image.save",
+    ),
+    "mask.damaged": Entry(
+        "Mask files that are cut short or damaged: their IoU counts as 0",
+        _WARNING,
+        "close every file; do not end the program while it is still writing",
+    ),
+    "mask.too-large": Entry(
+        "Masks too large to be decoded: their IoU counts as 0",
+        _WARNING,
+        "write each mask in the size of its image",
+    ),
+    "mask.unsupported": Entry(
+        "Mask files in a form that is not read: their IoU counts as 0",
+        _WARNING,
+        "write 8-bit grey PNG or JPEG files",
+    ),
+    "mask.decoder-stopped": Entry(
+        "Masks that the decoder could not get through: their IoU counts as 0",
+        _WARNING,
+        "write 8-bit grey PNG or JPEG files, with cv2.imwrite or PIL's Image.save",
+        Fault.LIMIT,
+    ),
+    "mask.size-mismatch": Entry(
+        "Masks of another size than their images",
+        _WARNING,
+        "resize each mask to the size of its image (nearest neighbour) before writing it",
+    ),
+    "mask.renamed-format": Entry(
+        "Mask files whose content is not what their suffix says",
+        _NOTE,
+        "let the suffix choose the format, or convert the file instead of renaming it",
+    ),
+    "mask.no-end-marker": Entry(
+        "Mask files without their end; all pixels are there",
+        _NOTE,
+        "close every file; do not end the program while it is still writing",
+    ),
+    "mask.zero-one": Entry(
+        "Masks with the values 0 and 1", _NOTE, "write 0 and 255, so that the masks can be seen"
+    ),
+    "mask.low-contrast": Entry(
+        "Masks with two or more values, none of them above the threshold",
+        _WARNING,
+        "write 255 for the foreground and 0 for the background",
+    ),
+    "mask.not-binary": Entry(
+        "Masks of many grey levels: a heatmap rather than a mask",
+        _WARNING,
+        "threshold the heatmap yourself: 255 for the foreground, 0 for the background",
+    ),
+    "mask.wrap-around": Entry(
+        "Masks with the value 254: 255 + 255 in uint8",
+        _NOTE,
+        "join masks with np.logical_or or np.maximum instead of adding them",
+    ),
+    "mask.sixteen-bit": Entry(
+        "Masks of more than 8 bits", _NOTE, "write uint8 arrays of 0 and 255"
+    ),
+    "mask.palette": Entry("Masks with a palette", _NOTE, "write 8-bit grey files of 0 and 255"),
+    "mask.colours": Entry(
+        "Masks in colours: their luminance was taken",
+        _NOTE,
+        "write one grey channel: 255 for the foreground, 0 for the background",
+    ),
+    "mask.alpha": Entry(
+        "Masks with transparency", _NOTE, "write one grey channel without transparency"
+    ),
+    "mask.array": Entry(
+        "NumPy arrays instead of images", _NOTE, "write image files, with cv2.imwrite or Image.save"
+    ),
+    "mask.animated": Entry(
+        "Masks of several frames: the first was taken", _NOTE, "write one image per file"
+    ),
+    "mask.inverted": Entry(
+        "Foreground and background look exchanged",
+        _WARNING,
+        "write 255 where the object is and 0 where the background is",
+    ),
+    "mask.turned": Entry(
+        "The masks fit much better when turned or mirrored",
+        _WARNING,
+        "check the order of height and width where the mask is made",
+    ),
     # ---- checkpoint: the weights (stages/load_checkpoint.py, networks/)
     # ---- result: what the numbers say together (stages/measure.py)
+    "result.not-measured": Entry(
+        "The truth has nothing to measure this against",
+        _NOTE,
+        "the course has to give labels (--labels) or masks (--gt)",
+        Fault.GRADER,
+    ),
+    "result.below-baseline": Entry(
+        "Not above what is reached without looking at the image",
+        _WARNING,
+        "check preprocessing, class order and model.eval() against the training code",
+    ),
+    "result.constant-labels": Entry(
+        "Every image got the same label",
+        _WARNING,
+        "check that the checkpoint is loaded and that the input is normalised as in training",
+    ),
+    "result.class-order": Entry(
+        "The labels fit much better in another order of the classes",
+        _WARNING,
+        "save the class names with the checkpoint, in the order of the network's outputs",
+    ),
+    "result.shifted-rows": Entry(
+        "The labels fit much better one row further",
+        _WARNING,
+        "keep each name together with its prediction instead of joining two lists afterwards",
+    ),
+    "result.identical-masks": Entry(
+        "Every image got the same mask",
+        _WARNING,
+        "check that each mask is computed from its own image",
+    ),
+    "result.empty-masks": Entry(
+        "Masks without any foreground",
+        _WARNING,
+        "check the threshold, and that the foreground is written as 255",
+    ),
+    "result.full-masks": Entry(
+        "Masks without any background",
+        _WARNING,
+        "check the threshold, and that the background is written as 0",
+    ),
     # ---- grader: the grader's own faults
 }
 
@@ -62,3 +350,20 @@ def found(
         place=None if path is None else Place(path, line),
         evidence=dict(evidence or {}),
     )
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """`text` of a stranger for a message: bounded, on one line, nothing that a terminal obeys."""
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in text[:limit]
+    )
+    return f"{shown}…" if len(text) > limit else shown
+
+
+def listed(names: Iterable[str], limit: int = 3) -> str:
+    """The first names of many, quoted: `a, b, c and 47 more`."""
+    everything = list(names)
+    first = ", ".join(quoted(name) for name in everything[:limit])
+    rest = len(everything) - limit
+    return f"{first} and {rest} more" if rest > 0 else first
