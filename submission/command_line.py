@@ -1,0 +1,39 @@
+"""What train.py and evaluate.py share: find the recipe, parse its options, report faults."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from errors import Stopped, SubmissionError
+from recipes import load_recipe, recipe_names
+
+
+def run_recipe(verb: str, description: str) -> int:
+    """Run `train` or `evaluate` of the recipe that `--recipe` names, or of the only one.
+
+    Returns the exit code: 0 done, 2 something to mend (said on stderr), 130 stopped by Ctrl-C or
+    by a batch system.
+    """
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--recipe")
+    chosen, rest = first.parse_known_args()
+    try:
+        recipe = load_recipe(chosen.recipe)
+        parser = argparse.ArgumentParser(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("--recipe", choices=recipe_names(), help="default: the only one")
+        getattr(recipe, f"add_{verb}_arguments")(parser)
+        getattr(recipe, verb)(parser.parse_args(rest))
+    except SubmissionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Stopped as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0

@@ -1,0 +1,125 @@
+"""A folder of class folders, or a flat folder of images, as lists of paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import SubmissionError
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"),
+        *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Image files of class folders. `targets[i]` indexes `class_names`, which are sorted."""
+
+    paths: tuple[Path, ...]
+    targets: tuple[int, ...]
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TestImage:
+    """One image to predict. `name` is its path below the folder, `label` its class folder."""
+
+    path: Path
+    name: str
+    label: str | None
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """`2.jpg` before `10.jpg`."""
+    return tuple(
+        (0, int(part)) if part.isdecimal() else (1, part.casefold())
+        for part in re.split(r"(\d+)", name)
+    )
+
+
+def is_image_file(path: Path) -> bool:
+    """By its suffix, whatever the case; hidden files (macOS's `._1.jpg`) are no images."""
+    return (
+        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def require_folder(root: Path, what: str) -> None:
+    """Raise SubmissionError unless `root` is a folder that can be listed."""
+    if not root.exists():
+        raise SubmissionError(f"{root}: no such folder ({what})")
+    if not root.is_dir():
+        raise SubmissionError(f"{root}: is a file; expected a folder ({what})")
+    try:
+        next(root.iterdir(), None)
+    except OSError as error:
+        raise SubmissionError(f"{root}: cannot be listed ({error.strerror})") from error
+
+
+def _class_directories(root: Path) -> list[Path]:
+    return sorted(
+        (entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")),
+        key=lambda entry: entry.name,
+    )
+
+
+def list_class_folders(root: Path) -> LabelledFiles:
+    """Every image below `root/<CLASS>/`; class index = rank of the folder's name.
+
+    Raises SubmissionError when there are fewer than two classes or a class without images.
+    """
+    require_folder(root, "one folder of images for each class")
+    directories = _class_directories(root)
+    if len(directories) < 2:
+        raise SubmissionError(
+            f"{root}: {len(directories)} class folder(s) found; training needs at least two, each "
+            "holding the images of one class"
+        )
+    paths: list[Path] = []
+    targets: list[int] = []
+    empty: list[str] = []
+    for index, directory in enumerate(directories):
+        files = sorted(
+            (path for path in directory.rglob("*") if is_image_file(path)),
+            key=lambda path: natural_key(path.relative_to(root).as_posix()),
+        )
+        if not files:
+            empty.append(directory.name)
+        paths += files
+        targets += [index] * len(files)
+    if empty:
+        raise SubmissionError(
+            f"{root}: no images in class folder(s) {', '.join(empty[:5])}"
+            f"{' …' if len(empty) > 5 else ''}; add images or remove the folder"
+        )
+    return LabelledFiles(
+        tuple(paths), tuple(targets), tuple(directory.name for directory in directories)
+    )
+
+
+def list_test_images(root: Path) -> tuple[TestImage, ...]:
+    """Images of a flat folder, of class folders, or of both, in natural order.
+
+    An image directly in `root` has no label; below a subfolder the subfolder's name is its label.
+    Raises SubmissionError when there is no image at all.
+    """
+    require_folder(root, "the images to predict")
+    found = sorted(
+        (path for path in root.rglob("*") if is_image_file(path)),
+        key=lambda path: natural_key(path.relative_to(root).as_posix()),
+    )
+    if not found:
+        raise SubmissionError(
+            f"{root}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))} are looked for)"
+        )
+    images = []
+    for path in found:
+        relative = path.relative_to(root)
+        label = relative.parts[0] if len(relative.parts) > 1 else None
+        images.append(TestImage(path, relative.as_posix(), label))
+    return tuple(images)

@@ -1,0 +1,26 @@
+"""Hold some training images back, the same share of every class."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+
+def split_stratified(
+    targets: Sequence[int], share: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Indices to train on and indices held out; depends on `targets`, `share` and `seed` alone.
+
+    Of every class `round(share × count)` images are held out, at least one when `share` > 0 and
+    the class has two or more.
+    """
+    members: dict[int, list[int]] = {}
+    for index, target in enumerate(targets):
+        members.setdefault(target, []).append(index)
+    held_out: list[int] = []
+    for target in sorted(members):
+        indices = members[target]
+        count = max(round(share * len(indices)), 1) if share > 0 and len(indices) > 1 else 0
+        held_out += random.Random(f"{seed}/{target}").sample(indices, count)
+    chosen = set(held_out)
+    return [index for index in range(len(targets)) if index not in chosen], sorted(held_out)

@@ -1,0 +1,172 @@
+"""A checkpoint and what stands beside it → a network that is ready to predict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from errors import SubmissionError
+from models.resnet import ResNet, config_from_state_dict
+from training.files import load_tensors
+
+METADATA_NAME = "metadata.json"
+CLASS_LABELS_NAME = "class_labels.json"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network in evaluation mode, and how its input is made: images stretched to `size_px`,
+    (value/255 − mean)/std per channel. `class_names[i]` belongs to logit i."""
+
+    network: nn.Module
+    class_names: tuple[str, ...]
+    class_names_from: str
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def load_network(
+    checkpoint: Path,
+    *,
+    program_folder: Path,
+    class_names_path: Path | None = None,
+    test_folders: Sequence[str] = (),
+) -> LoadedNetwork:
+    """Load a state_dict; n, r and widths come from its shapes.
+
+    Class names come from `class_names_path`, else from metadata.json or class_labels.json beside
+    the checkpoint, else from those in `program_folder`, else from `test_folders` (the class
+    folders of the test images) when there are exactly r. Raises SubmissionError otherwise.
+    """
+    state_dict = load_tensors(checkpoint)
+    if not isinstance(state_dict, Mapping) or not all(
+        isinstance(tensor, Tensor) for tensor in state_dict.values()
+    ):
+        raise SubmissionError(
+            f"{checkpoint}: holds {_kind(state_dict)}; expected a plain state_dict, name → tensor"
+        )
+    metadata = _metadata_for(state_dict, checkpoint, program_folder)
+    config = config_from_state_dict(state_dict, size_px=_read(metadata, "size_px", int, 224))
+    network = ResNet(config)
+    try:
+        network.load_state_dict(dict(state_dict))
+    except RuntimeError as error:
+        raise SubmissionError(f"{checkpoint}: {error}") from error
+    names, names_from = _class_names(
+        config.num_classes, checkpoint, program_folder, class_names_path, metadata, test_folders
+    )
+    return LoadedNetwork(
+        network=network.eval().requires_grad_(False),
+        class_names=names,
+        class_names_from=names_from,
+        size_px=config.size_px,
+        mean=tuple(_read(metadata, "mean", list, IMAGENET_MEAN)),
+        std=tuple(_read(metadata, "std", list, IMAGENET_STD)),
+    )
+
+
+def _kind(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"a dictionary with {', '.join(map(str, list(content)[:4]))}"
+    return type(content).__name__
+
+
+def read_json(path: Path) -> Any:
+    """Raises SubmissionError for a file that cannot be read or is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise SubmissionError(f"{path}: is not JSON ({error})") from error
+
+
+def _read(metadata: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = metadata.get(key, default)
+    if value is not default and not isinstance(value, kind):
+        raise SubmissionError(f'{METADATA_NAME}: "{key}" is {value!r}; expected {kind.__name__}')
+    return value
+
+
+def _metadata_for(
+    state_dict: Mapping[str, Tensor], checkpoint: Path, program_folder: Path
+) -> dict[str, Any]:
+    """The metadata.json beside the checkpoint, else the program's own if it fits in r."""
+    for folder in (checkpoint.parent, program_folder):
+        path = folder / METADATA_NAME
+        if not path.is_file():
+            continue
+        metadata = read_json(path)
+        if not isinstance(metadata, dict):
+            raise SubmissionError(f"{path}: expected a JSON object")
+        head = state_dict.get("fc.weight")
+        if head is not None and len(metadata.get("class_names", ())) == head.shape[0]:
+            return metadata
+    return {}
+
+
+def _class_names(
+    num_classes: int,
+    checkpoint: Path,
+    program_folder: Path,
+    class_names_path: Path | None,
+    metadata: Mapping[str, Any],
+    test_folders: Sequence[str],
+) -> tuple[tuple[str, ...], str]:
+    if class_names_path is not None:
+        candidates = [class_names_path]
+    elif "class_names" in metadata:
+        return tuple(metadata["class_names"]), METADATA_NAME
+    else:
+        candidates = [
+            path
+            for folder in (checkpoint.parent, program_folder)
+            if (path := folder / CLASS_LABELS_NAME).is_file()
+        ]
+    for path in candidates:
+        names = _names_in(path)
+        if len(names) == num_classes:
+            return names, str(path)
+        raise SubmissionError(
+            f"{path}: names {len(names)} classes; the checkpoint has {num_classes} outputs"
+        )
+    if len(test_folders) == num_classes:
+        return tuple(sorted(test_folders)), "the class folders of the test images"
+    raise SubmissionError(
+        f"{checkpoint}: no class names found for its {num_classes} outputs; expected "
+        f"{METADATA_NAME} or {CLASS_LABELS_NAME} beside the checkpoint, or --classes FILE"
+    )
+
+
+def _names_in(path: Path) -> tuple[str, ...]:
+    """A folder of class folders, a text file with a name a line, or JSON: a list, an object
+    {"0": name, …}, or an object {name: 0, …}."""
+    if path.is_dir():
+        return tuple(sorted(entry.name for entry in path.iterdir() if entry.is_dir()))
+    if path.suffix.lower() != ".json":
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise SubmissionError(f"{path}: cannot be read ({error})") from error
+        return tuple(line.strip() for line in lines if line.strip())
+    content = read_json(path)
+    if isinstance(content, dict) and "class_names" in content:
+        content = content["class_names"]
+    if isinstance(content, dict):
+        by_index = (
+            content
+            if all(key.isdecimal() for key in content)
+            else {str(index): name for name, index in content.items()}
+        )
+        content = [by_index.get(str(index)) for index in range(len(content))]
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise SubmissionError(f"{path}: expected a list of class names, or names by index")
+    return tuple(content)

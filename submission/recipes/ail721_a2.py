@@ -1,0 +1,303 @@
+"""AIL721 assignment 2: ResNet 6n+2 on 100 butterfly and moth species, and masks from its input
+gradients, without any training on masks."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from data.augmentation import Augmentation, scaled
+from data.class_folders import TestImage, list_class_folders, list_test_images
+from data.decoding import UnreadableImage, open_rgb, stretched
+from data.pixel_store import PixelStore, decode_into_store
+from data.splits import split_stratified
+from errors import SubmissionError
+from explain.heatmaps import EXPLAINERS
+from models.loading import IMAGENET_MEAN, IMAGENET_STD, LoadedNetwork, load_network
+from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
+from segmentation.from_gradients import segment
+from segmentation.mask_files import write_mask
+from training.devices import choose_compute, make_deterministic
+from training.distributed import join_group, leave_group
+from training.files import make_folder, write_atomically
+from training.loop import Run, Settings
+from training.plan import Budget, Plan, Stage, usable_seconds
+
+NAME = "ail721_a2"
+COURSE_MINUTES = 60.0
+
+PLANS = {
+    # A GPU takes hundreds of epochs within the hour; most at a side where crops stay sharp.
+    "long": Plan(
+        stages=(
+            Stage(size_px=128, store_px=160, share=0.55, batch_size=128),
+            Stage(size_px=176, store_px=224, share=0.25, batch_size=128),
+            Stage(size_px=224, store_px=224, share=0.20, batch_size=128),
+        ),
+        peak_learning_rate=0.1,
+    ),
+    # Two CPU cores take a dozen in three hours: small images first, the full side at the end.
+    "short": Plan(
+        stages=(
+            Stage(size_px=64, store_px=96, share=0.55, batch_size=64),
+            Stage(size_px=96, store_px=128, share=0.25, batch_size=64),
+            Stage(size_px=128, store_px=160, share=0.15, batch_size=64),
+            Stage(size_px=224, store_px=224, share=0.05, batch_size=32),
+        ),
+        peak_learning_rate=0.1,
+    ),
+}
+AUGMENTATIONS = {
+    "long": Augmentation(min_area=0.25, rotation_degrees=30.0, erase=0.25, cutmix=0.3),
+    "short": Augmentation(min_area=0.5, rotation_degrees=15.0, erase=0.0, cutmix=0.0),
+}
+
+
+# --------------------------------------------------------------------------- train
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("train_dir", type=Path, metavar="TRAIN_DIR", help="class folders")
+    parser.add_argument(
+        "checkpoint_dir", type=Path, metavar="CHECKPOINT_DIR", help="where the results go"
+    )
+    parser.add_argument("--n", type=int, default=2, help="6n+2 layers (default 2)")
+    parser.add_argument("--classes", type=int, help="r; must equal the number of class folders")
+    parser.add_argument("--epochs", type=int, help="end after so many epochs")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"end within so many minutes (default {COURSE_MINUTES:g} without --epochs)",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=224, help="final image side in pixels")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    parser.add_argument("--batch-size", type=int, help="images a step and process")
+    parser.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
+    parser.add_argument("--plan", choices=sorted(PLANS), help="default: long on a GPU")
+    parser.add_argument(
+        "--holdout",
+        type=float,
+        default=0.03,
+        help="share of each class held out to choose the weights by (default 0.03; 0: none)",
+    )
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Class folders in; resnet_model.pth, metadata.json, curves.csv and curves.png out."""
+    _check_train_arguments(arguments)
+    files = list_class_folders(arguments.train_dir)
+    classes = len(files.class_names)
+    if arguments.classes not in (None, classes):
+        raise SubmissionError(
+            f"--classes {arguments.classes}: {arguments.train_dir} holds {classes} class folders"
+        )
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    make_folder(arguments.checkpoint_dir)
+    group = join_group()
+    compute = choose_compute(arguments.device, group.local_rank)
+    make_deterministic(arguments.seed)
+    plan_name = arguments.plan or ("long" if compute.device.type == "cuda" else "short")
+    plan = PLANS[plan_name].ending_at(arguments.size)
+    if arguments.batch_size is not None:
+        plan = plan.with_batch_size(arguments.batch_size)
+    if arguments.lr is not None:
+        plan = replace(plan, peak_learning_rate=arguments.lr)
+    minutes = arguments.minutes
+    if minutes is None and arguments.epochs is None:
+        minutes = COURSE_MINUTES
+    settings = Settings(
+        plan=plan,
+        budget=Budget(arguments.epochs, None if minutes is None else usable_seconds(minutes)),
+        augmentation=AUGMENTATIONS[plan_name],
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        seed=arguments.seed,
+    )
+    train_indices, held_out_indices = split_stratified(
+        files.targets, arguments.holdout, arguments.seed
+    )
+
+    def decode(indices: Sequence[int], size_px: int) -> PixelStore:
+        return decode_into_store(
+            [files.paths[index] for index in indices],
+            [files.targets[index] for index in indices],
+            size_px,
+            workers=torch.get_num_threads(),
+            device=compute.device,
+        )
+
+    def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
+        held_out = decode(held_out_indices, size_px) if held_out_indices else None
+        return decode(train_indices, store_px), held_out
+
+    config = ResNetConfig(n=arguments.n, num_classes=classes, size_px=arguments.size)
+    network = ResNet(config)
+    metadata = {
+        "recipe": NAME,
+        **config.to_json(),
+        "class_names": list(files.class_names),
+        "mean": list(IMAGENET_MEAN),
+        "std": list(IMAGENET_STD),
+        "seed": arguments.seed,
+        "device": compute.describe(),
+        "torch": torch.__version__,
+        "plan": asdict(plan),
+    }
+    if group.is_first:
+        print(
+            f"{len(train_indices)} images to train on, {len(held_out_indices)} held out, "
+            f"{classes} classes; {count_layers(network)} layers, "
+            f"{count_parameters(network):,} parameters; {compute.describe()}",
+            flush=True,
+        )
+    run = Run(network, settings, stores, compute, group, arguments.checkpoint_dir, metadata)
+    if arguments.resume and not run.resume() and group.is_first:
+        print(f"{arguments.checkpoint_dir}: nothing to resume, so this run starts anew")
+    run.train()
+    leave_group(group)
+
+
+def _check_train_arguments(arguments: argparse.Namespace) -> None:
+    lowest = {"n": 1, "size": 16, "batch_size": 1, "threads": 1, "seed": 0}
+    for name, low in lowest.items():
+        value = getattr(arguments, name)
+        if value is not None and value < low:
+            raise SubmissionError(f"--{name.replace('_', '-')} {value}: at least {low} is needed")
+    if not 0 <= arguments.holdout < 1:
+        raise SubmissionError(f"--holdout {arguments.holdout}: from 0 to below 1 is expected")
+    if arguments.lr is not None and not 0 < arguments.lr < math.inf:
+        raise SubmissionError(f"--lr {arguments.lr}: more than 0 is expected")
+
+
+# --------------------------------------------------------------------------- evaluate
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a state_dict")
+    parser.add_argument(
+        "test_dir", type=Path, metavar="TEST_IMAGES_DIR", help="images, or class folders of them"
+    )
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        help="class names: JSON, a text file or a folder of class folders "
+        "(default: metadata.json or class_labels.json beside the checkpoint)",
+    )
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--batch-size", type=int, default=16)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A test image as the network takes it, and the size that its mask must have."""
+
+    pixels: npt.NDArray[np.uint8]  # (size_px, size_px, 3)
+    width_px: int
+    height_px: int
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Write submission.csv and seg_maps/ into the working directory; print the accuracy when
+    class folders give the labels."""
+    if arguments.batch_size < 1:
+        raise SubmissionError(f"--batch-size {arguments.batch_size}: at least 1 is needed")
+    images = list_test_images(arguments.test_dir)
+    labels = [image.label for image in images if image.label is not None]
+    compute = choose_compute(arguments.device, 0)
+    loaded = load_network(
+        arguments.checkpoint,
+        program_folder=Path(__file__).resolve().parent.parent,
+        class_names_path=arguments.classes,
+        test_folders=sorted(set(labels)),
+    )
+    network = loaded.network.to(compute.device, memory_format=torch.channels_last)
+    mask_folder = Path("seg_maps")
+    make_folder(mask_folder)
+    predicted: dict[str, str] = {}
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for start in range(0, len(images), arguments.batch_size):
+            batch = images[start : start + arguments.batch_size]
+            opened = list(pool.map(lambda image: _open(image, loaded.size_px), batch))
+            readable = [(image, found) for image, found in zip(batch, opened, strict=True) if found]
+            if not readable:
+                continue
+            pixels = np.stack([found.pixels for _, found in readable])
+            tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(compute.device)
+            inputs = scaled(tensor, loaded.mean, loaded.std)
+            with torch.no_grad():
+                targets = network(inputs).argmax(1)
+            heatmaps = EXPLAINERS["input-gradient"](network, inputs, targets).cpu().numpy()
+            masks = pool.map(segment, pixels, heatmaps)
+            for (image, found), mask in zip(readable, masks, strict=True):
+                _save_mask(mask, found, mask_folder / image.name)
+            for (image, _), target in zip(readable, targets.tolist(), strict=True):
+                predicted[image.name] = loaded.class_names[target]
+    _write_labels(images, predicted)
+    _report(images, predicted, loaded)
+
+
+def _open(image: TestImage, size_px: int) -> _Opened | None:
+    try:
+        whole = open_rgb(image.path)
+    except UnreadableImage as error:
+        print(f"warning: {image.path}: skipped, unreadable: {error}", file=sys.stderr)
+        return None
+    return _Opened(np.asarray(stretched(whole, size_px)), whole.width, whole.height)
+
+
+def _save_mask(mask: npt.NDArray[np.bool_], opened: _Opened, path: Path) -> None:
+    """`mask` at the image's own size; an edge lies where the interpolated mask crosses 1/2."""
+    if mask.shape != (opened.height_px, opened.width_px):
+        soft = Image.fromarray(mask.astype(np.float32)).resize(
+            (opened.width_px, opened.height_px), Image.Resampling.BILINEAR
+        )
+        mask = np.asarray(soft) > 0.5
+    try:
+        write_mask(mask, path)
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _write_labels(images: Sequence[TestImage], predicted: Mapping[str, str]) -> None:
+    """submission.csv: image_name,label; an unreadable image keeps its row, with an empty label."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["image_name", "label"])
+    writer.writerows([image.name, predicted.get(image.name, "")] for image in images)
+    path = Path("submission.csv")
+    try:
+        write_atomically(path, buffer.getvalue().encode())
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _report(
+    images: Sequence[TestImage], predicted: Mapping[str, str], loaded: LoadedNetwork
+) -> None:
+    print(
+        f"{len(predicted)} of {len(images)} images predicted; wrote submission.csv and seg_maps/ "
+        f"(class names from {loaded.class_names_from})"
+    )
+    labelled = [image for image in images if image.label in loaded.class_names]
+    if labelled:
+        correct = sum(predicted.get(image.name) == image.label for image in labelled)
+        print(
+            f"classification accuracy: {100 * correct / len(labelled):.2f} % "
+            f"({correct} of {len(labelled)})"
+        )

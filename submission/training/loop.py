@@ -1,0 +1,430 @@
+"""Train a classifier within a budget, so that it can be killed at any moment and go on exactly.
+
+The order of the images depends on (seed, epoch), the augmentation of a batch on (seed, step,
+rank): there is no random state to save, and a run that was stopped and resumed takes the same
+steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data.augmentation import Augmentation, augment, scaled
+from data.pixel_store import PixelStore
+from errors import Stopped, SubmissionError
+from models.loading import METADATA_NAME
+from plots.curves import draw_curves
+from training.averaging import WeightAverage
+from training.devices import Compute
+from training.distributed import Group
+from training.files import (
+    json_to_bytes,
+    load_tensors,
+    sha256,
+    tensors_to_bytes,
+    write_atomically,
+)
+from training.history import EpochRecord, history_to_csv
+from training.plan import Budget, Plan
+
+CHECKPOINT_NAME = "resnet_model.pth"
+SNAPSHOT_NAME = "resume.pth"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is; two runs with equal settings on one device give equal weights."""
+
+    plan: Plan
+    budget: Budget
+    augmentation: Augmentation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    seed: int
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    average_decay: float = 0.998
+    snapshot_seconds: float = 60.0
+
+
+@dataclass
+class Position:
+    """Where a run stands. `offset` counts images of the current epoch over all ranks."""
+
+    epoch: int = 0
+    offset: int = 0
+    step: int = 0
+    elapsed_seconds: float = 0.0
+    best_stage: int = -1
+    best_accuracy: float = -1.0
+    records: list[EpochRecord] = field(default_factory=list)
+
+
+@dataclass
+class _Sums:
+    """Running sums of one epoch, on the device until they are asked for."""
+
+    loss: Tensor
+    correct: Tensor
+    images: int = 0
+    seconds: float = 0.0
+
+
+Stores = Callable[[int, int], tuple[PixelStore, PixelStore | None]]
+"""(store_px, size_px) → training images at store_px, held-out images at size_px or None."""
+
+
+class Run:
+    """One training run, its state and its files in `folder`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: Settings,
+        stores: Stores,
+        compute: Compute,
+        group: Group,
+        folder: Path,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        self.settings = settings
+        self.stores = stores
+        self.compute = compute
+        self.group = group
+        self.folder = folder
+        self.metadata = dict(metadata)
+        self.network = network.to(compute.device, memory_format=torch.channels_last)
+        self.parallel = group.wrap(self.network, compute.device)
+        self.average = WeightAverage(self.network, settings.average_decay)
+        decayed = [p for p in self.network.parameters() if p.dim() > 1]
+        others = [p for p in self.network.parameters() if p.dim() <= 1]
+        self.optimizer = torch.optim.SGD(
+            [{"params": decayed}, {"params": others, "weight_decay": 0.0}],
+            lr=1.0,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=True,
+        )
+        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
+        self.position = Position()
+        self.stop_signal: int | None = None
+
+    # ------------------------------------------------------------------ the run
+
+    def train(self) -> Position:
+        """Take the run to its end. Raises Stopped after a signal, with everything saved."""
+        with self._signals_noted():
+            self.started = time.monotonic() - self.position.elapsed_seconds
+            self.saved_at = self._elapsed()
+            stage_index, store, held_out = -1, None, None
+            sums = self._no_sums()
+            while (share := self._share(store)) < 1.0:
+                if self.settings.plan.stage_index(share) != stage_index:
+                    stage_index = self.settings.plan.stage_index(share)
+                    stage = self.settings.plan.stages[stage_index]
+                    self._say(f"images of {stage.size_px} px, cut from {stage.store_px} px")
+                    store, held_out = self.stores(stage.store_px, stage.size_px)
+                    continue  # decoding took time
+                assert store is not None
+                self._step(store, share, stage_index, sums)
+                if self._epoch_is_over(store, stage_index):
+                    self._finish_epoch(held_out, stage_index, share, sums)
+                    sums = self._no_sums()
+                if self.group.any(self.stop_signal is not None):
+                    self._save_snapshot()
+                    self._save_unless_better_exists(stage_index)
+                    raise Stopped(
+                        f"everything is saved in {self.folder}; the same command with --resume "
+                        "goes on from here"
+                    )
+                if self._elapsed() - self.saved_at > self.settings.snapshot_seconds:
+                    self._save_snapshot()
+            if sums.images:
+                self._finish_epoch(held_out, stage_index, share, sums)
+        return self.position
+
+    def _share(self, store: PixelStore | None) -> float:
+        epochs = self.position.epoch
+        if store is not None:
+            epochs += self.position.offset / len(store)
+        share = self.settings.budget.epoch_share(self.settings.plan, epochs, self._elapsed())
+        return self.group.agree(share)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def _batch_size(self, store: PixelStore, stage_index: int) -> int:
+        asked = self.settings.plan.stages[stage_index].batch_size * self.group.size
+        return min(asked, len(store) - len(store) % self.group.size)
+
+    def _epoch_is_over(self, store: PixelStore, stage_index: int) -> bool:
+        # an incomplete last batch is left for another epoch's order
+        return self.position.offset + self._batch_size(store, stage_index) > len(store)
+
+    def _step(self, store: PixelStore, share: float, stage_index: int, sums: _Sums) -> None:
+        began = time.monotonic()
+        settings, position = self.settings, self.position
+        stage = settings.plan.stages[stage_index]
+        batch_size = self._batch_size(store, stage_index)
+        order = torch.randperm(
+            len(store), generator=_generator(settings.seed, "order", position.epoch)
+        )
+        mine = order[position.offset : position.offset + batch_size][
+            self.group.rank :: self.group.size
+        ]
+        rng = _generator(settings.seed, "batch", position.step, self.group.rank)
+        images, targets = store.batch(mine, self.compute.device)
+        images, mixed = augment(
+            images, targets, stage.size_px, settings.augmentation, rng, settings.mean, settings.std
+        )
+        rate = settings.plan.learning_rate(share, batch_size)
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
+        self.network.train()
+        with self.compute.precision():
+            logits = self.parallel(images).float()
+            loss = mixed.loss(logits, settings.label_smoothing)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.network, position.step)
+        position.step += 1
+        position.offset += batch_size
+        sums.loss += loss.detach() * len(mine)
+        sums.correct += (logits.detach().argmax(1) == targets).sum()
+        sums.images += len(mine)
+        sums.seconds += time.monotonic() - began
+        if position.step == 1 or position.step % 50 == 0:
+            if not torch.isfinite(loss):
+                raise SubmissionError(
+                    f"the loss became {loss.item()} at step {position.step}; start again with a "
+                    "lower --lr"
+                )
+            self._say_progress(share, loss, rate, sums, stage.size_px)
+
+    def _finish_epoch(
+        self, held_out: PixelStore | None, stage_index: int, share: float, sums: _Sums
+    ) -> None:
+        settings, position = self.settings, self.position
+        stage = settings.plan.stages[stage_index]
+        position.epoch += 1
+        position.offset = 0
+        loss = accuracy = None
+        if held_out is not None:
+            loss, accuracy = evaluate_store(
+                self.average.network, held_out, self.compute, settings.mean, settings.std
+            )
+        record = EpochRecord(
+            epoch=position.epoch,
+            step=position.step,
+            seconds=self._elapsed(),
+            size_px=stage.size_px,
+            learning_rate=settings.plan.learning_rate(share, stage.batch_size),
+            train_loss=sums.loss.item() / sums.images,
+            train_accuracy=sums.correct.item() / sums.images,
+            held_out_loss=loss,
+            held_out_accuracy=accuracy,
+            images_per_second=sums.images * self.group.size / max(sums.seconds, 1e-9),
+        )
+        position.records.append(record)
+        # a later stage is nearer to the size that is asked for: its weights are preferred
+        if (stage_index, accuracy or 0.0) >= (position.best_stage, position.best_accuracy):
+            position.best_stage, position.best_accuracy = stage_index, accuracy or 0.0
+            self._save_weights(stage.size_px, accuracy)
+        self._save_snapshot()
+        held_out_text = f", held out {100 * accuracy:.2f} %" if accuracy is not None else ""
+        self._say(
+            f"epoch {position.epoch} done: training loss {record.train_loss:.3f}, "
+            f"accuracy {100 * record.train_accuracy:.2f} %{held_out_text}, "
+            f"{record.images_per_second:.1f} images/s"
+        )
+
+    def _no_sums(self) -> _Sums:
+        zero = torch.zeros((), device=self.compute.device)
+        return _Sums(zero.clone(), zero.clone())
+
+    # ------------------------------------------------------------------ files
+
+    def _save(self, name: str, content: bytes) -> None:
+        """A disk that is full now may have room later: say so and go on training."""
+        try:
+            write_atomically(self.folder / name, content)
+        except OSError as error:
+            print(
+                f"warning: {self.folder / name}: not saved ({error.strerror}); the previous file "
+                "is kept, and the next save tries again",
+                file=sys.stderr,
+            )
+
+    def _save_weights(self, size_px: int, accuracy: float | None) -> None:
+        if not self.group.is_first:
+            return
+        weights = tensors_to_bytes(_portable(self.average.network.state_dict()))
+        self._save(CHECKPOINT_NAME, weights)
+        self._save(
+            METADATA_NAME,
+            json_to_bytes(
+                self.metadata
+                | {
+                    "size_px": size_px,
+                    "held_out_accuracy": accuracy,
+                    "epochs": self.position.epoch,
+                    "steps": self.position.step,
+                    "seconds": round(self._elapsed(), 1),
+                    "checkpoint_sha256": sha256(weights),
+                }
+            ),
+        )
+
+    def _save_unless_better_exists(self, stage_index: int) -> None:
+        if self.position.best_stage < 0:
+            self._save_weights(self.settings.plan.stages[stage_index].size_px, None)
+
+    def _save_snapshot(self) -> None:
+        self.saved_at = self._elapsed()
+        if not self.group.is_first:
+            return
+        position = self.position
+        position.elapsed_seconds = self._elapsed()
+        snapshot = {
+            "settings": self._identity(),
+            "position": asdict(position),
+            "network": _portable(self.network.state_dict()),
+            "average": _portable(self.average.network.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        self._save(SNAPSHOT_NAME, tensors_to_bytes(snapshot))
+        if position.records:
+            self._save("curves.csv", history_to_csv(position.records))
+            self._save("curves.png", draw_curves(position.records))
+
+    def _identity(self) -> dict[str, str]:
+        settings = asdict(self.settings)
+        network = {key: self.metadata[key] for key in ("n", "num_classes", "class_names")}
+        return {key: repr(value) for key, value in (settings | network).items()} | {
+            "processes": str(self.group.size)
+        }
+
+    def resume(self) -> bool:
+        """Go on from the snapshot in the folder; False when there is none.
+
+        Raises SubmissionError when the snapshot belongs to other settings.
+        """
+        path = self.folder / SNAPSHOT_NAME
+        if not path.exists():
+            return False
+        snapshot = load_tensors(path)
+        try:
+            theirs, ours = snapshot["settings"], self._identity()
+            differing = [key for key in ours if theirs.get(key) != ours[key]]
+            if differing:
+                raise SubmissionError(
+                    f"{path}: was made with other settings ({', '.join(differing)}); give the "
+                    "same options again, or start anew without --resume"
+                )
+            self.network.load_state_dict(snapshot["network"])
+            self.average.network.load_state_dict(snapshot["average"])
+            self.optimizer.load_state_dict(snapshot["optimizer"])
+            self.scaler.load_state_dict(snapshot["scaler"])
+            position = snapshot["position"]
+            position["records"] = [EpochRecord(**record) for record in position["records"]]
+            self.position = Position(**position)
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise SubmissionError(
+                f"{path}: is not a snapshot of this program ({error}); start anew without --resume"
+            ) from error
+        return True
+
+    # ------------------------------------------------------------------ people
+
+    def _say(self, text: str) -> None:
+        if self.group.is_first:
+            print(f"[{_clock(self._elapsed())}] {text}", flush=True)
+
+    def _say_progress(
+        self, share: float, loss: Tensor, rate: float, sums: _Sums, size_px: int
+    ) -> None:
+        done = self.settings.plan.work_share(share)
+        left = ""
+        if self.settings.budget.seconds is not None and self.settings.budget.epochs is None:
+            left = f", {_clock(self.settings.budget.seconds - self._elapsed())} left"
+        elif done > 0:
+            left = f", about {_clock(self._elapsed() * (1 - done) / done)} left"
+        self._say(
+            f"epoch {self.position.epoch + 1}, {size_px} px, {100 * done:.1f} % done{left}: "
+            f"loss {loss.item():.3f}, learning rate {rate:.4f}, "
+            f"{sums.images * self.group.size / max(sums.seconds, 1e-9):.1f} images/s"
+        )
+
+    @contextmanager
+    def _signals_noted(self) -> Iterator[None]:
+        """Ctrl-C and a batch system's SIGTERM stop the run after the current step; a second one
+        ends it at once."""
+
+        def note(number: int, _frame: FrameType | None) -> None:
+            if self.stop_signal is not None:
+                raise KeyboardInterrupt
+            self.stop_signal = number
+
+        previous = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for name, handler in previous.items():
+                signal.signal(name, handler)
+
+
+def _generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:
+    """A generator that depends on its arguments alone."""
+    digest = sha256("/".join(map(str, (seed, purpose, *numbers))).encode())
+    return torch.Generator().manual_seed(int(digest[:15], 16))
+
+
+def _portable(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, contiguous, each tensor with a storage of its own."""
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in state_dict.items()
+    }
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(round(seconds), 0), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+@torch.inference_mode()
+def evaluate_store(
+    network: nn.Module,
+    store: PixelStore,
+    compute: Compute,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    batch_size: int = 64,
+) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in [0, 1] over a store, without augmentation."""
+    network.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(store), batch_size):
+        indices = torch.arange(start, min(start + batch_size, len(store)))
+        images, targets = store.batch(indices, compute.device)
+        with compute.precision():
+            logits = network(scaled(images, mean, std)).float()
+        loss += F.cross_entropy(logits, targets, reduction="sum").item()
+        correct += int((logits.argmax(1) == targets).sum().item())
+    return loss / len(store), correct / len(store)
