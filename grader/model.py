@@ -474,6 +474,21 @@ class Award:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `grader check` found in one zip, without truth and without marks.
+
+    `passed` is False when a finding would cost the submission its grading.
+    """
+
+    zip_name: str
+    zip_sha256: str | None
+    entry_number: str | None
+    assignment_id: str
+    findings: tuple[Finding, ...]
+    passed: bool
+
+
 class Verdict(StrEnum):
     GRADED = "graded"  # every criterion was measured
     PARTLY_GRADED = "partly-graded"  # something could not be measured
