@@ -46,7 +46,7 @@ TENSOR_MODULES = {"grader/stages/evaluate_checkpoint.py", "grader/readers/safete
 
 
 def _modules() -> list[Path]:
-    return sorted((ROOT / "grader").rglob("*.py"))
+    return sorted(p for p in (ROOT / "grader").rglob("*.py") if "starter" not in p.parts)
 
 
 def _imports(path: Path) -> Iterator[tuple[str, int]]:
