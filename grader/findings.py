@@ -51,8 +51,10 @@ CATALOGUE: dict[str, Entry] = {
         _NOTE,
         "write it under the name and in the place that the assignment gives",
     ),
-    "labels.too-large": Entry(
-        "The label file is too large to be read", _ERROR, "write one short row per image"
+    "labels.refused": Entry(
+        "The label file is not opened, or not read to its end",
+        _ERROR,
+        "write a regular file with one short row per image",
     ),
     "labels.unreadable": Entry(
         "The label file is no table of text",
@@ -89,6 +91,9 @@ CATALOGUE: dict[str, Entry] = {
         "Names and labels stand in each other's column",
         _WARNING,
         "write the image's name under image_name and the class under label",
+    ),
+    "labels.column-order": Entry(
+        "The columns stand in another order", _NOTE, "write image_name first, then label"
     ),
     "labels.extra-columns": Entry(
         "More columns than were asked for",

@@ -1,0 +1,406 @@
+"""A table of image names and labels as students write it: bytes → image name → label.
+
+Nothing in the file is trusted and little is refused: every departure from the plain form that can
+be understood without guessing is understood, and is one finding. A label stays text; nothing in
+it is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+
+from grader.findings import found, listed, quoted
+from grader.model import Finding, OutputSpec
+from grader.readers.csv_text import DELIMITER_NAMES, CsvText, Quoting, Row, decode_csv
+from grader.readers.image_names import ImageNames, unique
+from grader.readers.reading import (
+    Expected,
+    Reading,
+    RefusedFileError,
+    find_file,
+    read_regular_file,
+)
+
+COLUMNS = ("image_name", "label")
+MAX_BYTES = 64 << 20
+MAX_ROWS = 1_000_000
+MAX_LABEL_CHARS = 200
+
+_SAMPLE_ROWS = 200
+_NAME_KEY = re.compile(r"(image|img|file|path)s?(name|id|file|filename|path)?|(file)?name|id")
+_LABEL_KEY = re.compile(
+    r"(predicted|pred|true)?(label|class|species|category)(e?s|name|id)?|"
+    r"pred(s|ictions?|icted)?|target|y|output"
+)
+_INTEGER = re.compile(r"(?:tensor\()?\s*(\d{1,9})(?:\.0+)?\s*(?:,[^()]*)?\)?")
+_FORMULA = re.compile(r"[=@+-](?![\d.]+(?:[eE][+-]?\d+)?\Z).")
+
+
+def read_labels_csv(outputs: Path, output: OutputSpec, expected: Expected) -> Reading:
+    """Read the label table `output.path` below `outputs`; the value is staged name → label.
+
+    A label is the class that it names wherever that could be told, else the text as written.
+    """
+    path = find_file(outputs, output.path)
+    if path is None:
+        message = f"{output.path} was not written: no image has a label"
+        return Reading(None, (found("labels.missing-file", message, path=output.path),))
+    shown = quoted(path, 200)
+    findings: list[Finding] = []
+    if path != output.path:
+        message = f"{shown} was read as {output.path}"
+        findings.append(found("labels.other-place", message, path=shown))
+    try:
+        data = read_regular_file(outputs / path, MAX_BYTES)
+    except RefusedFileError as error:
+        message = f"{shown} was not read: {error}"
+        return Reading(None, (*findings, found("labels.refused", message, path=shown)))
+    labels, noted = parse_labels(data, expected.names, expected.classes, path=shown)
+    return Reading(labels, (*findings, *noted))
+
+
+def parse_labels(
+    data: bytes, names: Sequence[str], classes: Sequence[str] | None, *, path: str
+) -> tuple[dict[str, str] | None, tuple[Finding, ...]]:
+    """Parse a label table.
+
+    `names`: the images that rows may be about; `classes`: the class names in their order, None to
+    take labels as they are. Returns name → label in the order of `names` (None when the file is no
+    table at all) and what had to be forgiven. Images without a usable label are left out.
+    """
+    text = decode_csv(data, path)
+    if isinstance(text, Finding):
+        return None, (text,)
+    table = _read_table(text, ImageNames(names), classes, path)
+    labels, noted = _resolve_labels(table.labels, classes, path)
+    findings = [*text.findings, *table.findings, *noted]
+    if not table.labels:
+        message = f"{path} holds no row for any of the {len(names)} images"
+        findings.append(found("labels.no-rows", message, path=path))
+    elif missing := [name for name in names if name not in table.labels]:
+        message = f"images without a row: {len(missing)} of {len(names)} ({listed(missing)})"
+        findings.append(_counted("labels.missing-rows", message, path, missing))
+    return {name: labels[name] for name in names if name in labels}, tuple(findings)
+
+
+def label_key(label: str) -> str:
+    """What two spellings of a class have in common: case, blanks, `_`, `-` and quotes aside."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+
+
+# --------------------------------------------------------------------------- rows → table
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where names and labels stand, and whether the first row says so."""
+
+    name: int = 0
+    label: int = 1
+    has_header: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass
+class _Table:
+    """`labels`: image name → (label as written, line)."""
+
+    labels: dict[str, tuple[str, int]]
+    findings: list[Finding]
+
+
+def _read_table(
+    text: CsvText, names: ImageNames, classes: Sequence[str] | None, path: str
+) -> _Table:
+    delimiter = text.sniff_delimiter(lambda cell: names.resolve(cell)[0] is not None)
+    table = _try_table(text, names, classes, path, delimiter, csv.QUOTE_MINIMAL)
+    if (table is None or len(table.labels) < len(names.exact)) and b'"' in text.data:
+        # A quotation mark that is never closed swallows the rows after it.
+        plain = _try_table(text, names, classes, path, delimiter, csv.QUOTE_NONE)
+        if plain is not None and (table is None or len(plain.labels) > len(table.labels)):
+            message = "a quotation mark is never closed; the rows were read as if it were a letter"
+            plain.findings.append(found("labels.malformed-quotes", message, path=path))
+            table = plain
+    if table is None:
+        message = f"{path} has a field of more than {csv.field_size_limit()} characters"
+        table = _Table({}, [found("labels.unreadable", message, path=path)])
+    if text.nul_characters:
+        message = f"{path} holds {text.nul_characters} NUL characters; they were left out"
+        table.findings.append(found("labels.nul-bytes", message, path=path))
+    if delimiter != ",":
+        message = f"the columns are separated by {DELIMITER_NAMES[delimiter]}"
+        table.findings.append(found("labels.delimiter", message, path=path))
+    return table
+
+
+def _try_table(
+    text: CsvText,
+    names: ImageNames,
+    classes: Sequence[str] | None,
+    path: str,
+    delimiter: str,
+    quoting: Quoting,
+) -> _Table | None:
+    rows = text.rows(delimiter, quoting)
+    try:
+        sample = list(islice(rows, _SAMPLE_ROWS))
+        columns = _find_columns(sample, names, classes, path)
+        return _Filling(names, columns, path).fill(chain(sample, rows))
+    except csv.Error:
+        return None
+
+
+def _find_columns(
+    sample: Sequence[Row], names: ImageNames, classes: Sequence[str] | None, path: str
+) -> _Columns:
+    """Decide by what the cells hold, and by what the header says where they do not tell."""
+    filled = [row for row in sample if any(cell.strip() for cell in row.cells)]
+    if not filled:
+        return _Columns()
+    first, width = filled[0], max(len(row.cells) for row in filled)
+    known = {label_key(name) for name in classes or ()}
+    named, labelled = [0] * width, [0] * width
+    for row in filled:
+        for column, cell in enumerate(row.cells):
+            named[column] += names.resolve(cell)[0] is not None
+            labelled[column] += label_key(cell) in known
+    keys = [label_key(cell).replace(" ", "") for cell in first.cells]
+    said_name = next((at for at, key in enumerate(keys) if _NAME_KEY.fullmatch(key)), None)
+    said_label = next((at for at, key in enumerate(keys) if _LABEL_KEY.fullmatch(key)), None)
+    is_data = any(names.resolve(cell)[0] for cell in first.cells) or (
+        said_name is said_label is None
+        and any("." in cell or label_key(cell) in known for cell in first.cells)
+    )
+    if is_data:
+        said_name = said_label = None
+    name = _best(named, said_name, taken=None)
+    label = _best(labelled, said_label, taken=name)
+    columns = _Columns(name, label, not is_data)
+    noted = _column_findings(first, width, columns, (said_name, said_label), path)
+    return _Columns(name, label, not is_data, tuple(noted))
+
+
+def _best(hits: Sequence[int], said: int | None, taken: int | None) -> int:
+    """The column with the most hits but `taken`; the header's word breaks ties, then the place:
+    the first column for names, the one after the names for labels."""
+    after = 0 if taken is None else taken + 1
+    columns: list[int] = [at for at in (*range(after, len(hits)), *range(after)) if at != taken]
+    if not columns:
+        return after
+    if said is not None and said != taken:
+        columns.insert(0, said)
+    return max(columns, key=lambda at: hits[at])  # the first of equals
+
+
+def _column_findings(
+    first: Row, width: int, columns: _Columns, said: tuple[int | None, int | None], path: str
+) -> Iterator[Finding]:
+    used = (columns.name, columns.label)
+    header = [quoted(first.cells[at]) if at < len(first.cells) else "" for at in used]
+    if not columns.has_header:
+        message = f"{path} begins with a row of data; no row was lost"
+        yield found("labels.no-header", message, path=path, line=first.line)
+    if (columns.has_header and None not in said and said != used) or (
+        not columns.has_header and used[0] > used[1]
+    ):
+        message = (
+            f"column {used[0] + 1} of {path} holds the image names and column {used[1] + 1} the "
+            "labels, whatever the header says; they were taken by what they hold"
+        )
+        yield found("labels.swapped-columns", message, path=path, line=first.line)
+    elif columns.has_header:
+        if header != list(COLUMNS):
+            message = (
+                f'the columns are called "{header[0]}" and "{header[1]}" '
+                f'instead of "{COLUMNS[0]}" and "{COLUMNS[1]}"'
+            )
+            yield found("labels.header-names", message, path=path, line=first.line)
+        if used[0] > used[1]:
+            message = f"the column of labels stands before the column of names in {path}"
+            yield found("labels.column-order", message, path=path, line=first.line)
+    if width > len(COLUMNS):
+        message = f"{path} has {width} columns; columns {used[0] + 1} and {used[1] + 1} were read"
+        yield found("labels.extra-columns", message, path=path, line=first.line)
+
+
+_SAID: Mapping[str, str] = {
+    "labels.short-rows": "rows with too few columns",
+    "labels.formula": "cells that a spreadsheet would run as a formula, kept as text",
+    "labels.extra-rows": "rows about no image of the folder",
+    "labels.paths": "rows with a path, of which the last part was taken",
+    "labels.name-spelling": "rows with another spelling of the image's name",
+    "labels.other-suffix": "rows with the image's name under another suffix, or without one",
+    "labels.duplicate-rows": "rows that repeat what an earlier row says",
+    "labels.contradicting-rows": "rows that contradict an earlier row, which was taken",
+}
+
+
+@dataclass
+class _Tally:
+    """How often something was seen, from which line on, with its first examples."""
+
+    line: int
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, example: str) -> None:
+        self.count += 1
+        if len(self.first) < 3:
+            self.first.append(quoted(example))
+
+
+class _Filling:
+    """Rows on their way into the table; counts what is odd instead of keeping it."""
+
+    def __init__(self, names: ImageNames, columns: _Columns, path: str) -> None:
+        self.names = names
+        self.columns = columns
+        self.path = path
+        self.labels: dict[str, tuple[str, int]] = {}
+        self.tallies: dict[str, _Tally] = {}
+        self.rows = 0
+
+    def fill(self, rows: Iterable[Row]) -> _Table:
+        header_pending = self.columns.has_header
+        blank = blank_between = 0
+        is_cut = False
+        for row in rows:
+            if not any(cell.strip() for cell in row.cells):
+                blank += 1
+                continue
+            blank_between = blank
+            if header_pending:
+                header_pending = False
+            elif self.rows == MAX_ROWS:
+                is_cut = True
+                break
+            else:
+                self._add(row)
+        return _Table(self.labels, [*self.columns.findings, *self._findings(blank_between, is_cut)])
+
+    def _tally(self, code: str, example: str, line: int) -> None:
+        self.tallies.setdefault(code, _Tally(line)).add(example)
+
+    def _add(self, row: Row) -> None:
+        self.rows += 1
+        if len(row.cells) <= max(self.columns.name, self.columns.label):
+            self._tally("labels.short-rows", ",".join(row.cells), row.line)
+            return
+        written, label = row.cells[self.columns.name], row.cells[self.columns.label]
+        for cell in (written, label):
+            if _FORMULA.match(cell):
+                self._tally("labels.formula", cell, row.line)
+        name, forgiven = self.names.resolve(written)
+        if name is None:
+            self._tally("labels.extra-rows", written, row.line)
+            return
+        if forgiven:
+            self._tally(forgiven, written, row.line)
+        if name not in self.labels:
+            self.labels[name] = (label, row.line)
+        elif label_key(self.labels[name][0]) == label_key(label):
+            self._tally("labels.duplicate-rows", name, row.line)
+        else:
+            self._tally("labels.contradicting-rows", name, row.line)
+
+    def _findings(self, blank_between: int, is_cut: bool) -> Iterator[Finding]:
+        for code, seen in self.tallies.items():
+            more = f" and {seen.count - len(seen.first)} more" * (seen.count > len(seen.first))
+            yield found(
+                code,
+                f"{_SAID[code]}: {seen.count} ({', '.join(seen.first)}{more})",
+                path=self.path,
+                line=seen.line,
+                evidence={"count": seen.count, "first": seen.first},
+            )
+        if blank_between:
+            message = f"blank lines between the rows of {self.path}: {blank_between}"
+            yield found("labels.blank-lines", message, path=self.path)
+        if self.rows > 10 * len(self.names.exact) + 100:
+            message = f"{self.path} has {self.rows} rows for {len(self.names.exact)} images"
+            message += f"; what comes after row {MAX_ROWS} was not read" * is_cut
+            yield found("labels.too-many-rows", message, path=self.path)
+
+
+# --------------------------------------------------------------------------- labels → classes
+
+
+def _resolve_labels(
+    written: Mapping[str, tuple[str, int]], classes: Sequence[str] | None, path: str
+) -> tuple[dict[str, str], list[Finding]]:
+    findings: list[Finding] = []
+    filled = {name: label for name, (label, _) in written.items() if label.strip()}
+    lines = {name: line for name, (_, line) in written.items()}
+    if empty := [name for name in written if name not in filled]:
+        message = f"rows without a label: {len(empty)} ({listed(empty)})"
+        findings.append(_counted("labels.empty-labels", message, path, empty, lines[empty[0]]))
+    if classes is None:
+        return {name: label.strip()[:MAX_LABEL_CHARS] for name, label in filled.items()}, findings
+
+    spelled = unique((label_key(name), name) for name in classes)
+    numbers = {
+        name: int(match[1])
+        for name, label in filled.items()
+        if label_key(label) not in spelled and (match := _INTEGER.fullmatch(label.strip()))
+    }
+    by_number: Mapping[str, str] = {}
+    if numbers and len(numbers) >= 0.9 * len(filled):
+        by_number, finding = _by_number(numbers, classes, path)
+        findings.append(finding)
+
+    exact = set(classes)
+    labels: dict[str, str] = {}
+    respelled: list[str] = []
+    unknown: list[str] = []
+    for name, label in filled.items():
+        if label in exact:
+            labels[name] = label
+        elif (key := label_key(label)) in spelled:
+            labels[name] = spelled[key]
+            respelled.append(name)
+        elif name in by_number:
+            labels[name] = by_number[name]
+        else:
+            labels[name] = label.strip()[:MAX_LABEL_CHARS]
+            unknown.append(name)
+    for code, those, what in (
+        ("labels.label-spelling", respelled, "labels in another spelling"),
+        ("labels.unknown-labels", unknown, f"labels that are none of the {len(classes)} classes"),
+    ):
+        if those:
+            message = f"{what}: {len(those)} ({listed(dict.fromkeys(filled[n] for n in those))})"
+            findings.append(_counted(code, message, path, those, lines[those[0]]))
+    return labels, findings
+
+
+def _by_number(
+    numbers: Mapping[str, int], classes: Sequence[str], path: str
+) -> tuple[dict[str, str], Finding]:
+    """Class numbers from 0, or from 1 when 0 does not occur and the last number does."""
+    start = 1 if min(numbers.values()) >= 1 and max(numbers.values()) == len(classes) else 0
+    named = {
+        name: classes[number - start]
+        for name, number in numbers.items()
+        if start <= number < start + len(classes)
+    }
+    message = (
+        f"labels that are numbers: {len(numbers)}, taken as places in the order of the "
+        f"{len(classes)} classes, counted from {start}"
+    )
+    return named, found(
+        "labels.index-labels", message, path=path, evidence={"count": len(numbers), "from": start}
+    )
+
+
+def _counted(
+    code: str, message: str, path: str, names: Sequence[str], line: int | None = None
+) -> Finding:
+    evidence = {"count": len(names), "first": [quoted(name) for name in names[:3]]}
+    return found(code, message, path=path, line=line, evidence=evidence)
