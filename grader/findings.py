@@ -34,6 +34,96 @@ CATALOGUE: dict[str, Entry] = {
         "compare the file with the assignment's text",
     ),
     # ---- source: what the code says (stages/check_source.py)
+    "source.syntax": Entry(
+        "Python cannot read the file",
+        _ERROR,
+        "correct the line; `python -m py_compile FILE` shows the same fault",
+    ),
+    "source.syntax-unused": Entry(
+        "A file that no script needs is not Python",
+        _NOTE,
+        "leave files that are not needed out of the zip",
+    ),
+    "source.not-read": Entry(
+        "A Python file was not checked",
+        _WARNING,
+        "keep source files small and plain; put data into data files",
+    ),
+    "source.forbidden-import": Entry(
+        "A library that the assignment forbids",
+        _ERROR,
+        "implement it yourself, with the libraries that the assignment allows",
+    ),
+    "source.forbidden-call": Entry(
+        "A call that the assignment forbids",
+        _ERROR,
+        "implement it yourself, with the libraries that the assignment allows",
+    ),
+    "source.forbidden-unused": Entry(
+        "Something forbidden in code that is not run",
+        _WARNING,
+        "remove the code, or leave the file out of the zip",
+    ),
+    "source.network": Entry(
+        "The program uses a network",
+        _WARNING,
+        "put everything that is needed into the zip: the course's machine has no network",
+    ),
+    "source.subprocess": Entry(
+        "The program starts other programs",
+        _WARNING,
+        "do it in Python, in the same process",
+    ),
+    "source.pretrained": Entry(
+        "Weights that were trained elsewhere",
+        _ERROR,
+        "build the network without them (weights=None) and train it from scratch",
+    ),
+    "source.unknown-import": Entry(
+        "A library that the assignment does not name",
+        _WARNING,
+        "do without it: the course's machine may not have it",
+    ),
+    "source.missing-local-module": Entry(
+        "A module that is not in the zip",
+        _ERROR,
+        "put the file into the zip; `grader pack` finds every module that is imported",
+    ),
+    "source.relative-import": Entry(
+        "A relative import outside a package",
+        _ERROR,
+        "drop the leading dot: files beside a script are imported by their plain name",
+    ),
+    "source.dynamic-import": Entry(
+        "A module whose name is computed",
+        _NOTE,
+        "import modules by name, so that the check can tell you what is missing",
+    ),
+    "source.opens-missing-file": Entry(
+        "The program opens a file that is not in the zip",
+        _ERROR,
+        "put the file into the zip, beside the script",
+    ),
+    "source.absolute-path": Entry(
+        "A path of the author's machine",
+        _WARNING,
+        "take folders from the command line, or from the script's own folder (__file__)",
+    ),
+    "source.hardcoded-cuda": Entry(
+        "A GPU is taken for granted",
+        _WARNING,
+        'use torch.device("cuda" if torch.cuda.is_available() else "cpu") everywhere',
+    ),
+    "source.argv-at-import": Entry(
+        "A module reads the command line while it is imported",
+        _WARNING,
+        'move it below `if __name__ == "__main__":`, or into a function',
+    ),
+    "source.notebook": Entry(
+        "A notebook",
+        _WARNING,
+        "submit Python files only; a notebook is neither read nor run",
+    ),
     # ---- run: how a command behaved (stages/run_cases.py)
     "run.unreadable-json": Entry(
         "A JSON output cannot be read",

@@ -1,0 +1,144 @@
+"""What is known of one Python file after reading it. Records only; lines are 1-based.
+
+`unit` is an index into `ModuleFacts.units`: 0 the module's body, 1 its main guard
+(`if __name__ == "__main__":`), 2 … its functions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from grader.source.scan import MAIN_UNIT, MODULE_UNIT, Unit
+
+__all__ = [
+    "MAIN_UNIT",
+    "MODULE_UNIT",
+    "AbsolutePath",
+    "ArgvUse",
+    "CallShape",
+    "CudaUse",
+    "FileUse",
+    "Import",
+    "ModuleFacts",
+    "OpenImport",
+    "ParameterDefault",
+    "PretrainedUse",
+    "Unit",
+    "Use",
+]
+
+
+class Import(NamedTuple):
+    """One imported module: `import module`, `from module import names`, or a literal call.
+
+    `level`: leading dots. `guarded`: a failure is caught, or this is what is done instead.
+    """
+
+    module: str
+    names: tuple[str, ...]
+    level: int
+    line: int
+    unit: int
+    guarded: bool
+    by_call: bool
+
+
+class OpenImport(NamedTuple):
+    """An import whose module is computed; `package` is the literal package before it, if any."""
+
+    package: str
+    line: int
+    unit: int
+
+
+class Use(NamedTuple):
+    """A name of a library or a built-in (`torchvision.models.resnet18`, `builtins.eval`)."""
+
+    name: str
+    line: int
+    unit: int
+    called: bool
+
+
+class PretrainedUse(NamedTuple):
+    """A call of a library that asks for weights trained elsewhere."""
+
+    text: str
+    line: int
+    unit: int
+
+
+class ParameterDefault(NamedTuple):
+    """A path that is the default of parameter number `position` (self not counted)."""
+
+    function: str
+    position: int
+    name: str
+
+
+class CallShape(NamedTuple):
+    """What a call passes to the function `name`, whatever object it is called on.
+
+    `resolved`: its dotted name where it is an imported or built-in one, else "".
+    """
+
+    name: str
+    resolved: str
+    positional: int
+    keywords: frozenset[str]
+    starred: bool
+
+
+class FileUse(NamedTuple):
+    """A file opened by a literal name.
+
+    `anchor`: "cwd" (relative to the working directory), "file" (to this module's folder) or
+    "unknown" (below a folder that is only known at run time; `path` is what follows it).
+    `guarded`: the code is ready for its absence.
+    """
+
+    path: str
+    anchor: str
+    writes: bool
+    line: int
+    unit: int
+    guarded: bool
+    call: str
+    default: ParameterDefault | None
+
+
+class AbsolutePath(NamedTuple):
+    text: str
+    line: int
+    unit: int
+
+
+class CudaUse(NamedTuple):
+    text: str
+    line: int
+    unit: int
+
+
+class ArgvUse(NamedTuple):
+    """The command line read while the module is being imported."""
+
+    text: str
+    line: int
+
+
+class ModuleFacts(NamedTuple):
+    """One file, read. `path` is relative to the submission's top, POSIX."""
+
+    path: str
+    units: tuple[Unit, ...]
+    imports: tuple[Import, ...]
+    open_imports: tuple[OpenImport, ...]
+    search_paths: tuple[str, ...]  # folders that the file adds to sys.path, relative to the top
+    uses: tuple[Use, ...]
+    pretrained: tuple[PretrainedUse, ...]
+    calls: tuple[CallShape, ...]
+    files: tuple[FileUse, ...]
+    asked_for: frozenset[str]  # literal paths whose existence is tested somewhere
+    absolute_paths: tuple[AbsolutePath, ...]
+    cuda: tuple[CudaUse, ...]
+    argv_at_import: tuple[ArgvUse, ...]

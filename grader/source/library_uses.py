@@ -1,0 +1,128 @@
+"""Which modules a file imports and which of their names it uses, resolved through aliases."""
+
+from __future__ import annotations
+
+import ast
+from typing import NamedTuple
+
+from grader.source.facts import Import, OpenImport, PretrainedUse, Use
+from grader.source.scan import (
+    IMPORT_GUARD,
+    IMPORTING_CALLS,
+    TYPE_CHECKING,
+    Scan,
+    Sighting,
+    imported_by_call,
+)
+
+_MODULE_LISTS = ("pkgutil.iter_modules", "pkgutil.walk_packages")
+
+
+class LibraryUses(NamedTuple):
+    imports: tuple[Import, ...]
+    open_imports: tuple[OpenImport, ...]
+    uses: tuple[Use, ...]
+    pretrained: tuple[PretrainedUse, ...]
+
+
+def find_library_uses(scan: Scan) -> LibraryUses:
+    """Imports and uses in source order; what stands under `if TYPE_CHECKING:` never runs."""
+    imports = [
+        item
+        for sighting in scan.imports
+        if not sighting.flags & TYPE_CHECKING
+        for item in _statement(sighting)
+    ]
+    open_imports: list[OpenImport] = []
+    uses: dict[tuple[str, int, bool], Use] = {}
+    pretrained: list[PretrainedUse] = []
+    called = {id(sighting.node.func) for sighting in scan.calls}
+
+    for sighting in scan.calls:
+        functions = scan.resolve(sighting.node.func, sighting.scope)
+        for function in functions:
+            if function in IMPORTING_CALLS:
+                module = imported_by_call(function, sighting.node, scan, sighting.scope)
+                if module is not None:
+                    imports.append(_called_import(module, sighting))
+                elif sighting.node.args:
+                    open_imports.append(_open_import(sighting.node.args[0], sighting))
+            elif function in _MODULE_LISTS:
+                open_imports.append(OpenImport("", sighting.node.lineno, sighting.unit))
+        if functions and _is_library(functions[0]):
+            pretrained += _pretrained(scan, sighting)
+
+    for place in [*scan.names, *scan.calls]:
+        if place.flags & TYPE_CHECKING:
+            continue
+        is_called = id(place.node) in called
+        for name in scan.resolve(place.node, place.scope):
+            if name.startswith(".") or (name.startswith("builtins.") and not is_called):
+                continue
+            key = (name, place.node.lineno, is_called)
+            uses.setdefault(key, Use(name, place.node.lineno, place.unit, is_called))
+    return LibraryUses(
+        tuple(sorted(imports, key=lambda item: item.line)),
+        tuple(open_imports),
+        tuple(uses.values()),
+        tuple(pretrained),
+    )
+
+
+def _is_library(name: str) -> bool:
+    return not name.startswith((".", "builtins."))
+
+
+def _statement(sighting: Sighting[ast.Import | ast.ImportFrom]) -> list[Import]:
+    node = sighting.node
+    guarded = bool(sighting.flags & IMPORT_GUARD)
+    if isinstance(node, ast.ImportFrom):
+        names = tuple(alias.name for alias in node.names)
+        return [
+            Import(node.module or "", names, node.level, node.lineno, sighting.unit, guarded, False)
+        ]
+    return [
+        Import(alias.name, (), 0, node.lineno, sighting.unit, guarded, False)
+        for alias in node.names
+    ]
+
+
+def _called_import(module: str, sighting: Sighting[ast.Call]) -> Import:
+    level = len(module) - len(module.lstrip("."))
+    guarded = bool(sighting.flags & IMPORT_GUARD)
+    return Import(
+        module[level:], (), level, sighting.node.lineno, sighting.unit, guarded, by_call=True
+    )
+
+
+def _open_import(argument: ast.expr, sighting: Sighting[ast.Call]) -> OpenImport:
+    """`f"recipes.{name}"` and `"recipes." + name` at least say the package."""
+    first: ast.expr | None = None
+    if isinstance(argument, ast.JoinedStr) and argument.values:
+        first = argument.values[0]
+    elif isinstance(argument, ast.BinOp) and isinstance(argument.op, (ast.Add, ast.Mod)):
+        first = argument.left
+    text = first.value if isinstance(first, ast.Constant) else ""
+    package = text.partition("%")[0].rpartition(".")[0] if isinstance(text, str) else ""
+    return OpenImport(package, sighting.node.lineno, sighting.unit)
+
+
+def _pretrained(scan: Scan, sighting: Sighting[ast.Call]) -> list[PretrainedUse]:
+    """`pretrained=True`, `weights="DEFAULT"`, `weights=ResNet18_Weights.IMAGENET1K_V1`."""
+    found = []
+    for keyword in sighting.node.keywords:
+        value = keyword.value
+        constant = scan.constant(value, sighting.scope)
+        text = ""
+        if keyword.arg in ("pretrained", "pretrained_backbone"):
+            if constant is not None and constant.value is True:
+                text = f"{keyword.arg}=True"
+        elif keyword.arg in ("weights", "weights_backbone"):
+            if constant is not None:
+                if isinstance(constant.value, str):
+                    text = f'{keyword.arg}="{constant.value}"'
+            elif isinstance(value, ast.Attribute) and "Weights" in ast.unparse(value):
+                text = f"{keyword.arg}={ast.unparse(value)}"
+        if text:
+            found.append(PretrainedUse(text, keyword.value.lineno, sighting.unit))
+    return found

@@ -1,0 +1,147 @@
+"""Read a submission's scripts and everything that they import."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from grader.source.facts import FileUse, ModuleFacts
+from grader.source.imports import Closure, close_imports
+from grader.source.parse import MAX_SOURCE_BYTES, Unparsed
+from grader.source.reach import reached_units
+from grader.source.read import read_module
+from grader.source.tree import SourceTree
+
+# Beyond this much source a submission is not a student's own work any more; the rest is left
+# unread and said to be.
+MAX_TOTAL_BYTES = 4 * 1024 * 1024
+
+
+class OpenedFile(NamedTuple):
+    """A file that a script opens or writes, with the module that says so.
+
+    `path` is relative to the submission's top where it is known (`certain`), else only the end
+    of a path. `reached`: the script may really run this line.
+    """
+
+    module: str
+    use: FileUse
+    path: str
+    certain: bool
+    reached: bool
+
+
+class SurveyedScript(NamedTuple):
+    """One script that the assignment runs, and its closure."""
+
+    role: str
+    closure: Closure
+    reached: frozenset[tuple[str, int]]
+    opened: tuple[OpenedFile, ...]
+
+    @property
+    def path(self) -> str:
+        return self.closure.entry
+
+
+class SurveyedSource(NamedTuple):
+    """A submission's Python as far as its scripts need it; `modules` is the union, by path."""
+
+    tree: SourceTree
+    scripts: tuple[SurveyedScript, ...]
+    modules: Mapping[str, ModuleFacts | Unparsed]
+
+    def script(self, path: str) -> SurveyedScript | None:
+        """The script at `path`."""
+        return next((script for script in self.scripts if script.path == path), None)
+
+
+class FileReader:
+    """Reads each file once, and no more than `MAX_TOTAL_BYTES` in all."""
+
+    def __init__(self, tree: SourceTree, python: tuple[int, int]) -> None:
+        self.tree = tree
+        self.python = python
+        self.left_bytes = MAX_TOTAL_BYTES
+        self.done: dict[str, ModuleFacts | Unparsed] = {}
+
+    def __call__(self, path: str) -> ModuleFacts | Unparsed:
+        if path not in self.done:
+            self.done[path] = self._read(path)
+        return self.done[path]
+
+    def _read(self, path: str) -> ModuleFacts | Unparsed:
+        if self.left_bytes <= 0:
+            mib = MAX_TOTAL_BYTES // (1024 * 1024)
+            return Unparsed(
+                path, None, f"only the first {mib} MiB of source are read", "", is_syntax=False
+            )
+        try:
+            data = self.tree.read(path, MAX_SOURCE_BYTES)
+        except OSError as error:
+            reason = f"the file cannot be read: {error.strerror or error}"
+            return Unparsed(path, None, reason, "", is_syntax=False)
+        self.left_bytes -= len(data)
+        return read_module(data, path, self.python)
+
+
+def survey_source(
+    top: Path,
+    scripts: Mapping[str, str],
+    python: tuple[int, int],
+    chosen: Sequence[str] = (),
+    read_file: FileReader | None = None,
+) -> SurveyedSource:
+    """Survey the folder `top`, where role → path names the `scripts` (files that end in `.py`).
+
+    `chosen`: modules that stand for a computed import (see `close_imports`). Never raises for
+    what the files hold.
+    """
+    reader = read_file or FileReader(SourceTree(top), python)
+    surveyed = []
+    modules: dict[str, ModuleFacts | Unparsed] = {}
+    for role, path in scripts.items():
+        closure = close_imports(path, reader.tree, reader, chosen)
+        reached = reached_units(closure)
+        surveyed.append(SurveyedScript(role, closure, reached, _opened(closure, reached)))
+        modules.update(closure.modules)
+    return SurveyedSource(reader.tree, tuple(surveyed), modules)
+
+
+def _opened(closure: Closure, reached: frozenset[tuple[str, int]]) -> tuple[OpenedFile, ...]:
+    files = []
+    for facts in closure.read:
+        for use in facts.files:
+            path, certain = use.path, use.anchor != "unknown"
+            if use.anchor == "file":
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(facts.path), path))
+            if use.default is not None:
+                certain = certain and _left_out(closure, use)
+            files.append(
+                OpenedFile(facts.path, use, path, certain, (facts.path, use.unit) in reached)
+            )
+    return tuple(files)
+
+
+def _left_out(closure: Closure, use: FileUse) -> bool:
+    """Whether every call leaves the parameter to its default, and there is one."""
+    default = use.default
+    if default is None:
+        return True
+    calls = [
+        shape
+        for facts in closure.read
+        for shape in facts.calls
+        if shape.name == default.function and _may_be_local(closure, shape.resolved)
+    ]
+    return bool(calls) and not any(
+        shape.starred or shape.positional > default.position or default.name in shape.keywords
+        for shape in calls
+    )
+
+
+def _may_be_local(closure: Closure, resolved: str) -> bool:
+    top = resolved.partition(".")[0]  # "" for a relative import
+    return not top or top in closure.local_names

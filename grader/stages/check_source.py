@@ -1,0 +1,436 @@
+"""Read the student's Python without running it, and say what the course's machine would object to.
+
+The assignment's `[source_rules]` (see `grader.source.rules`) say what is allowed; the rest is what
+breaks a program that worked on a laptop: files and modules left out of the zip, absolute paths, a
+GPU taken for granted. Code that the scripts cannot reach is not held against a student, except
+that what is forbidden is named wherever it stands.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from grader.errors import DefinitionError
+from grader.findings import found, listed, quoted
+from grader.model import Assignment, CheckedLayout, Finding
+from grader.source.facts import ModuleFacts
+from grader.source.imports import ExternalImport, runs_when_imported
+from grader.source.known_packages import KNOWN_PACKAGES
+from grader.source.parse import Unparsed
+from grader.source.rules import Rule, SourceRules, parse_source_rules
+from grader.source.survey import (
+    FileReader,
+    OpenedFile,
+    SurveyedScript,
+    SurveyedSource,
+    survey_source,
+)
+from grader.source.tree import SourceTree
+
+_CODES = {"network": "source.network", "subprocess": "source.subprocess"}
+_MOST_LINES = 6
+
+
+def check_source(layout: CheckedLayout, assignment: Assignment) -> tuple[Finding, ...]:
+    """What the source of `layout` says against the rules and the zip's own content.
+
+    Findings come in the order of path, line and code. Raises DefinitionError when the
+    assignment's `[source_rules]` are wrong.
+    """
+    rules = read_rules(assignment)
+    reader = FileReader(SourceTree(layout.top), rules.python)
+    source = survey_source(layout.top, scripts_of(layout.roles), rules.python, read_file=reader)
+    return _Check(layout, assignment, rules, source, reader).run()
+
+
+def read_rules(assignment: Assignment) -> SourceRules:
+    """The assignment's `[source_rules]`. Raises DefinitionError when they are wrong."""
+    try:
+        return parse_source_rules(assignment.source.get("source_rules", {}))
+    except ValueError as error:
+        raise DefinitionError(
+            str(error),
+            path=assignment.directory / "assignment.toml",
+            hint="grader.source.rules describes this table",
+        ) from error
+
+
+def scripts_of(roles: Mapping[str, str]) -> dict[str, str]:
+    """The roles that Python files play."""
+    return {role: path for role, path in roles.items() if path.endswith(".py")}
+
+
+class _Key(NamedTuple):
+    """What is one finding, on however many lines."""
+
+    code: str
+    path: str
+    subject: str
+
+
+@dataclass(slots=True)
+class _Draft:
+    message: str
+    hint: str | None
+    lines: list[int] = field(default_factory=list)
+
+
+class _Check:
+    """One submission on its way through the rules."""
+
+    def __init__(
+        self,
+        layout: CheckedLayout,
+        assignment: Assignment,
+        rules: SourceRules,
+        source: SurveyedSource,
+        reader: FileReader,
+    ) -> None:
+        self.layout = layout
+        self.assignment = assignment
+        self.rules = rules
+        self.source = source
+        self.reader = reader
+        self.drafts: dict[_Key, _Draft] = {}
+        base = f"{layout.base}/" if layout.base else ""
+        self.files = frozenset(
+            file.path[len(base) :] for file in layout.unpacked.files if file.path.startswith(base)
+        )
+
+    def run(self) -> tuple[Finding, ...]:
+        for module in self.source.modules.values():
+            if isinstance(module, Unparsed):
+                self._unparsed(module, needed=True)
+        for script in self.source.scripts:
+            self._script(script)
+        for path in sorted(self.files - set(self.source.modules)):
+            if path.endswith(".py"):
+                self._unused(path)
+            elif path.endswith(".ipynb"):
+                self._add("source.notebook", path, path, f"{path} is a notebook: it is not run")
+        return tuple(self._findings())
+
+    def _add(
+        self,
+        code: str,
+        path: str,
+        subject: str,
+        message: str,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        draft = self.drafts.setdefault(_Key(code, path, subject), _Draft(message, hint))
+        if line is not None and line not in draft.lines:
+            draft.lines.append(line)
+
+    def _findings(self) -> Iterator[Finding]:
+        ordered = sorted(
+            self.drafts.items(),
+            key=lambda item: (item[0].path, min(item[1].lines, default=0), item[0]),
+        )
+        for key, draft in ordered:
+            lines = sorted(draft.lines)
+            more = ""
+            if len(lines) > 1:
+                others = ", ".join(map(str, lines[1:_MOST_LINES]))
+                rest = "" if len(lines) <= _MOST_LINES else f" and {len(lines) - _MOST_LINES} more"
+                more = f" (also line{'s' if len(lines) > 2 else ''} {others}{rest})"
+            yield found(
+                key.code,
+                draft.message + more,
+                path=key.path,
+                line=lines[0] if lines else None,
+                hint=draft.hint,
+                evidence={"lines": lines} if len(lines) > 1 else None,
+            )
+
+    # ------------------------------------------------------------------ one script
+
+    def _script(self, script: SurveyedScript) -> None:
+        closure = script.closure
+        for facts in closure.read:
+            self._forbidden(facts, script)
+            self._machine(facts, script)
+        for external in closure.external:
+            self._external(external, script)
+        for missing in closure.missing:
+            if not missing.guarded:
+                self._missing(missing.path, missing.line, missing.module, missing.expected, script)
+        for beyond in closure.beyond_top:
+            if not beyond.guarded:
+                self._add(
+                    "source.relative-import",
+                    beyond.path,
+                    beyond.text,
+                    f"{beyond.path} imports {quoted(beyond.text)} relatively, but belongs to no "
+                    f"package when {script.path} is run",
+                    beyond.line,
+                )
+        for opened in closure.open_imports:
+            if not opened.candidates:
+                self._add(
+                    "source.dynamic-import",
+                    opened.path,
+                    opened.item.package,
+                    f"{opened.path} imports a module whose name is only known when it runs; "
+                    "what it imports was not checked",
+                    opened.item.line,
+                )
+        self._opened(script)
+
+    def _unparsed(self, module: Unparsed, *, needed: bool) -> None:
+        code = "source.syntax" if module.is_syntax else "source.not-read"
+        if not needed:
+            code = "source.syntax-unused"
+        version = ".".join(map(str, self.rules.python))
+        said = f"not Python {version}: " if module.is_syntax else ""
+        self._add(
+            code,
+            module.path,
+            module.reason,
+            f"{module.path}: {said}{quoted(module.reason, 200)}",
+            module.line,
+            module.hint or None,
+        )
+
+    # ------------------------------------------------------------------ rules
+
+    def _forbidden(self, facts: ModuleFacts, script: SurveyedScript | None) -> None:
+        """Forbidden imports, uses and calls of one file; `script` None: nothing needs the file."""
+        local = script.closure.local_names if script else frozenset[str]()
+        needed_by = self._needed_by(facts.path, script)
+        imported: set[str] = set()
+
+        def runs(unit: int) -> bool:
+            if script is None:
+                return False
+            return facts.path == script.path or runs_when_imported(facts, unit)
+
+        def report(rule: Rule, what: str, line: int, unit: int, code: str) -> None:
+            why = f": {rule.why}" if rule.why else ""
+            said = {
+                "network": "which needs a network, and there is none",
+                "subprocess": "which starts another program, and that is forbidden",
+            }.get(rule.kind, "which this assignment forbids")
+            code = _CODES.get(rule.kind, code)
+            tail = needed_by
+            if not runs(unit):
+                code, tail = "source.forbidden-unused", ", in code that no script of the zip runs"
+            self._add(code, facts.path, rule.name, f"{facts.path} {what}, {said}{why}{tail}", line)
+
+        for item in facts.imports:
+            if item.level or item.module.partition(".")[0] in local:
+                continue
+            for module in _imported_names(item.module, item.names):
+                rule = self.rules.forbidding(module)
+                if rule is not None:
+                    imported.add(rule.name)
+                    report(
+                        rule, f"imports {module}", item.line, item.unit, "source.forbidden-import"
+                    )
+        for use in facts.uses:
+            if use.name.partition(".")[0] in local:
+                continue
+            rule = self.rules.forbidding(use.name)
+            if rule is not None and rule.name not in imported:
+                report(rule, f"uses {use.name}", use.line, use.unit, "source.forbidden-import")
+            rule = self.rules.forbidding_call(use.name) if use.called else None
+            if rule is not None:
+                name = use.name.removeprefix("builtins.")
+                report(rule, f"calls {name}()", use.line, use.unit, "source.forbidden-call")
+        if script is not None and not self.rules.pretrained_weights:
+            for pretrained in facts.pretrained:
+                self._add(
+                    "source.pretrained",
+                    facts.path,
+                    pretrained.text,
+                    f"{facts.path} asks for weights that were trained elsewhere "
+                    f"({quoted(pretrained.text)}); the network has to be trained from scratch",
+                    pretrained.line,
+                )
+
+    def _needed_by(self, path: str, script: SurveyedScript | None) -> str:
+        if script is None or path in {other.path for other in self.source.scripts}:
+            return ""
+        scripts = [other.path for other in self.source.scripts if path in other.closure.modules]
+        return f" ({' and '.join(scripts)} need{'s' if len(scripts) == 1 else ''} this file)"
+
+    def _external(self, external: ExternalImport, script: SurveyedScript) -> None:
+        item, path = external.item, external.path
+        if item.guarded:
+            return
+        for module in _imported_names(item.module, item.names):
+            if self.rules.allows(module) or self.rules.forbidding(module) is not None:
+                continue
+            top = module.partition(".")[0]
+            if top in KNOWN_PACKAGES or self.rules.allows(top):
+                self._add(
+                    "source.unknown-import",
+                    path,
+                    module,
+                    f"{path} imports {quoted(module)}, which is not among the libraries of this "
+                    "assignment",
+                    item.line,
+                )
+            else:
+                self._missing(path, item.line, module, f"{top}.py", script)
+
+    def _missing(
+        self, path: str, line: int, module: str, expected: str, script: SurveyedScript
+    ) -> None:
+        folder, name = posixpath.split(expected)
+        near = [
+            other
+            for other in self.source.tree.names(folder)
+            if other.casefold() in (name.casefold(), name.removesuffix(".py").casefold())
+        ]
+        elsewhere = [file for file in sorted(self.files) if posixpath.basename(file) == name]
+        hint = None
+        if near:
+            said = f"; {posixpath.join(folder, near[0])} differs only in capitals"
+            hint = "spell the import exactly as the file: the course's disk tells a from A"
+        elif elsewhere:
+            said = f"; {elsewhere[0]} lies in another folder"
+            hint = f"put {name} where {script.path} looks for it, or import it by its folder"
+        elif "." in module:
+            said = f"; {expected} is not in the zip"
+        else:
+            said = (
+                f"; it is neither a file of the zip ({expected}) nor one of the libraries of this "
+                "assignment"
+            )
+        self._add(
+            "source.missing-local-module",
+            path,
+            module.partition(".")[0] if "." not in module else module,
+            f"{path} imports {quoted(module)}{said}",
+            line,
+            hint,
+        )
+
+    # ------------------------------------------------------------------ the author's machine
+
+    def _machine(self, facts: ModuleFacts, script: SurveyedScript) -> None:
+        def may_run(unit: int) -> bool:
+            return (facts.path, unit) in script.reached
+
+        for absolute in facts.absolute_paths:
+            if may_run(absolute.unit):
+                self._add(
+                    "source.absolute-path",
+                    facts.path,
+                    absolute.text,
+                    f"{facts.path} names {quoted(absolute.text)}, a place on one machine only",
+                    absolute.line,
+                )
+        for cuda in facts.cuda:
+            if may_run(cuda.unit):
+                self._add(
+                    "source.hardcoded-cuda",
+                    facts.path,
+                    "cuda",
+                    f"{facts.path} takes a GPU for granted: {quoted(cuda.text)}",
+                    cuda.line,
+                )
+        if facts.path != script.path:
+            for argv in facts.argv_at_import:
+                self._add(
+                    "source.argv-at-import",
+                    facts.path,
+                    "argv",
+                    f"{script.path} imports {facts.path}, which reads the command line "
+                    f"({argv.text}) while it is being imported",
+                    argv.line,
+                )
+
+    # ------------------------------------------------------------------ files
+
+    def _opened(self, script: SurveyedScript) -> None:
+        asked = {path for facts in script.closure.read for path in facts.asked_for}
+        written = {posixpath.basename(opened.path) for opened in script.opened if opened.use.writes}
+        produced = {
+            posixpath.basename(output.path)
+            for case in self.assignment.cases
+            for output in case.outputs
+        }
+        for opened in script.opened:
+            name = posixpath.basename(opened.path)
+            is_expected = (
+                opened.use.writes
+                or opened.use.guarded
+                or not opened.certain
+                or not opened.reached
+                or opened.use.path in asked
+                or name in written
+                or name in produced
+                or opened.path in self.files
+                or self._is_absent_checkpoint(opened.path)
+            )
+            if not is_expected:
+                self._opens_missing(opened, script)
+
+    def _is_absent_checkpoint(self, path: str) -> bool:
+        """A checkpoint that a zip without one cannot hold; the layout says so already."""
+        spec = self.assignment.checkpoint
+        return (
+            spec is not None
+            and spec.role not in self.layout.roles
+            and path.endswith((".pth", ".pt", ".ckpt", ".safetensors", ".bin"))
+        )
+
+    def _opens_missing(self, opened: OpenedFile, script: SurveyedScript) -> None:
+        name = posixpath.basename(opened.path)
+        who = opened.module
+        if opened.module != script.path:
+            who = f"{opened.module} (which {script.path} imports)"
+        said = f"{who} opens {quoted(opened.path)}, which is not in the zip"
+        hint = None
+        writers = self._writers(name, script)
+        same_name = [file for file in sorted(self.files) if posixpath.basename(file) == name]
+        near = [file for file in sorted(self.files) if file.casefold() == opened.path.casefold()]
+        if "\\" in opened.path and opened.path.replace("\\", "/") in self.files:
+            said += "; there is one of that name with / instead of \\"
+            hint = 'join folders with "/" or os.path.join: a backslash separates only on Windows'
+        elif opened.path.startswith("../"):
+            said += ": it lies outside the submission's folder"
+            hint = "put the file beside the script and open it from there"
+        elif near:
+            said += f"; {near[0]} differs only in capitals"
+            hint = "spell the name exactly as the file: the course's disk tells a from A"
+        elif same_name:
+            said += f"; {listed(same_name)} lies elsewhere in it"
+            hint = f"open {same_name[0]}, or put the file where {script.path} looks for it"
+        elif writers:
+            said += f"; {' and '.join(writers)} writes it: put it into the zip"
+        self._add(
+            "source.opens-missing-file", opened.module, opened.path, said, opened.use.line, hint
+        )
+
+    def _writers(self, name: str, reader: SurveyedScript) -> list[str]:
+        return [
+            script.path
+            for script in self.source.scripts
+            if script is not reader
+            and any(
+                opened.use.writes and posixpath.basename(opened.path) == name
+                for opened in script.opened
+            )
+        ]
+
+    # ------------------------------------------------------------------ other files
+
+    def _unused(self, path: str) -> None:
+        module = self.reader(path)
+        if isinstance(module, Unparsed):
+            self._unparsed(module, needed=False)
+        else:
+            self._forbidden(module, None)
+
+
+def _imported_names(module: str, names: Iterable[str]) -> list[str]:
+    """What `from module import names` imports: the names where they may be modules."""
+    inner = [f"{module}.{name}" for name in names if name != "*" and not name.startswith("__")]
+    return inner or [module]
