@@ -1,0 +1,1 @@
+"""Pure functions from a result to something a person or a machine reads."""
