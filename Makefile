@@ -45,7 +45,9 @@ submit: env  ## pack submission/ as ENTRY_NUMBER.zip and check it as the course 
 
 lock: env  ## renew requirements.lock after a change of pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --constraint requirements.lock \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements-check.lock
 
 clean:  ## remove what was generated
 	rm -rf $(DEMO) reports build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

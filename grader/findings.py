@@ -33,6 +33,58 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "compare the file with the assignment's text",
     ),
+    "layout.missing-file": Entry(
+        "A required file is missing",
+        _ERROR,
+        "put it into the top level of the zip under exactly this name",
+    ),
+    "layout.no-checkpoint": Entry(
+        "No trained weights in the zip",
+        _WARNING,
+        "put the file that train.py writes into the zip, so that your own training is graded",
+    ),
+    "layout.missing-optional": Entry(
+        "An optional file is missing", _NOTE, "put it into the zip if you have made it"
+    ),
+    "layout.other-name": Entry(
+        "A file under another name", _NOTE, "rename it to what the assignment asks for"
+    ),
+    "layout.several-candidates": Entry(
+        "Several files could play one role",
+        _WARNING,
+        "keep one, under the name that the assignment asks for",
+    ),
+    "layout.wrapping-folder": Entry(
+        "Everything lies in one folder",
+        _NOTE,
+        "zip the files themselves, not the folder that holds them",
+    ),
+    "layout.version-control": Entry(
+        "Version control in the zip", _WARNING, "leave .git out: `grader pack` does"
+    ),
+    "layout.caches": Entry(
+        "Caches in the zip", _NOTE, "leave generated files out: `grader pack` does"
+    ),
+    "layout.environment": Entry(
+        "An installed environment in the zip",
+        _WARNING,
+        "leave installed packages out; the course's machine has the allowed ones",
+    ),
+    "layout.editor-files": Entry(
+        "Editor or desktop files in the zip", _NOTE, "leave them out: `grader pack` does"
+    ),
+    "layout.notebook": Entry(
+        "A notebook in the zip", _NOTE, "move its code into Python files; it is not run"
+    ),
+    "layout.nested-archive": Entry(
+        "An archive inside the zip", _WARNING, "put its files into the zip themselves"
+    ),
+    "layout.huge-source": Entry(
+        "A very large Python file", _WARNING, "data does not belong into a Python file"
+    ),
+    "layout.dataset": Entry(
+        "A data set in the zip", _WARNING, "leave the images out; the course has them"
+    ),
     # ---- source: what the code says (stages/check_source.py)
     "source.syntax": Entry(
         "Python cannot read the file",

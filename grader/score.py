@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from grader.model import (
     Collected,
     Finding,
     IndependentEvaluation,
+    InspectedZip,
+    Measurement,
     Report,
     Severity,
     Truth,
@@ -31,11 +33,12 @@ from grader.render.gallery import build_gallery
 from grader.sandbox import Backend
 from grader.stages.award import award
 from grader.stages.check_layout import check_layout
+from grader.stages.check_source import check_source
 from grader.stages.collect import collect
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.load_checkpoint import load_checkpoint
 from grader.stages.measure import measure
-from grader.stages.run_cases import Staged, run_case
+from grader.stages.run_cases import Staged, run_case, trained_checkpoint
 from grader.stages.stage_images import stage_images
 from grader.stages.unpack import unpack
 
@@ -46,18 +49,25 @@ Progress = Callable[[str], None]
 class _Journey:
     """What has become known of one submission so far."""
 
+    assignment: Assignment
+    truth: Truth
+    backend: Backend
+    scratch: Path
+    environment: Mapping[str, str]
+    progress: Progress
     findings: list[Finding] = field(default_factory=list)
     runs: list[CaseRun] = field(default_factory=list)
     durations: dict[str, float] = field(default_factory=dict)
-    independent: IndependentEvaluation | None = None
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def stage(self, name: str, shown: str) -> Iterator[None]:
+        """Time a stage and show it."""
+        self.progress(shown)
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.durations[stage] = self.durations.get(stage, 0.0) + time.perf_counter() - start
+            self.durations[name] = self.durations.get(name, 0.0) + time.perf_counter() - start
 
 
 def score(
@@ -69,90 +79,138 @@ def score(
     train_images: Path | None = None,
     independent: bool = True,
     environment: Mapping[str, str] | None = None,
-    progress: Progress = lambda stage: None,
+    progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
 ) -> Report:
     """Score one submission.
 
-    `train_images`: class folders; given, cases on request (training) run first and the checkpoint
-    that they leave is the one that is graded. Raises GraderError for the course's or the grader's
-    own faults, never for the student's.
+    `train_images`: class folders; given, a zip without a checkpoint is trained on them first.
+    `independent`: whether the checkpoint is also evaluated by the grader's own network.
+    `environment`: variables for the student's program (a thread count, say).
+    Raises GraderError for the course's or the grader's own faults, never for the student's.
     """
     started = time.time()
-    journey = _Journey()
     with tempfile.TemporaryDirectory(prefix="grader-") as name:
-        scratch = Path(name)
-        progress("vetting the zip")
-        with journey.timed("inspect_zip"):
+        journey = _Journey(
+            assignment, truth, backend, Path(name), dict(environment or {}), progress
+        )
+        with journey.stage("inspect_zip", "vetting the zip"):
             inspected = inspect_zip(zip_path, assignment)
         journey.findings += inspected.findings
+        layout = _open(journey, inspected)
         collected = Collected(labels=None, masks=None, findings=())
-        layout: CheckedLayout | None = None
-        if inspected.accepted:
-            with journey.timed("unpack"):
-                unpacked = unpack(inspected, scratch / "submission", assignment.zip_limits)
-            journey.findings += unpacked.findings
-            if not _has_error(unpacked.findings):
-                layout = check_layout(unpacked, assignment)
-                journey.findings += layout.findings
+        evaluated: IndependentEvaluation | None = None
         if layout is not None:
-            with journey.timed("stage_images"):
-                stage_images(truth, scratch / "images")
-            checkpoint = _run_training(
-                journey, layout, assignment, backend, scratch, train_images, environment, progress
-            )
-            staged = Staged(images=scratch / "images", checkpoint=checkpoint)
-            for case in _cases(assignment, on_request=False):
-                progress(f"running the student's program: {case.title}")
-                with journey.timed(f"case {case.id}"):
-                    run, noted = run_case(
-                        layout, case, staged, backend, scratch / case.id, environment or {}
-                    )
-                journey.findings += noted
-                if run is None:
-                    continue
-                journey.runs.append(run)
-                progress("reading the outputs")
-                with journey.timed("collect"):
-                    collected = collect(run, case, truth, assignment)
-                journey.findings += collected.findings
+            with journey.stage("stage_images", "copying the images under neutral names"):
+                stage_images(truth, journey.scratch / "images")
+            trained = _train(journey, layout, train_images)
+            collected = _run(journey, layout, trained)
             if independent and assignment.checkpoint is not None:
-                progress("evaluating the checkpoint independently")
-                with journey.timed("independent"):
-                    _evaluate(journey, layout, assignment, truth, backend, scratch, collected, checkpoint)
-        progress("measuring")
-        with journey.timed("measure"):
+                with journey.stage("independent", "evaluating the checkpoint independently"):
+                    evaluated = _evaluate(journey, layout, trained, collected)
+        with journey.stage("measure", "measuring"):
             measurements, noted = measure(collected, truth, assignment)
-            journey.findings += noted
             awards = award(assignment, measurements)
-        with journey.timed("gallery"):
+        journey.findings += noted if layout is not None else ()
+        with journey.stage("gallery", "drawing the gallery"):
             gallery = build_gallery(truth, collected, measurements) if layout is not None else ()
-        measured = {m.id for m in measurements if m.value is not None}
-        if layout is None:
-            verdict = Verdict.REJECTED
-        elif all(criterion.measurement in measured for criterion in assignment.criteria):
-            verdict = Verdict.GRADED
-        else:
-            verdict = Verdict.PARTLY_GRADED
         return Report(
             assignment=assignment,
             zip_name=zip_path.name,
             zip_sha256=inspected.sha256,
             entry_number=inspected.entry_number,
-            verdict=verdict,
+            verdict=_verdict(layout, assignment, measurements),
             findings=tuple(journey.findings),
             runs=tuple(journey.runs),
             measurements=measurements,
             awards=awards,
-            independent=journey.independent,
+            independent=evaluated,
             gallery=gallery,
             provenance=describe_provenance(inspected, truth, assignment, backend),
             volatile=describe_volatile(started, journey.durations),
         )
 
 
-def _has_error(findings: tuple[Finding, ...]) -> bool:
-    return any(finding.severity is Severity.ERROR for finding in findings)
+def _open(journey: _Journey, inspected: InspectedZip) -> CheckedLayout | None:
+    """Through the doors without running anything; None when the submission is rejected."""
+    if not inspected.accepted:
+        return None
+    with journey.stage("unpack", "unpacking"):
+        unpacked = unpack(inspected, journey.scratch / "submission", journey.assignment.zip_limits)
+    journey.findings += unpacked.findings
+    if any(finding.severity is Severity.ERROR for finding in unpacked.findings):
+        return None
+    with journey.stage("check", "reading the files"):
+        layout = check_layout(unpacked, journey.assignment)
+        journey.findings += layout.findings
+        journey.findings += check_source(layout, journey.assignment)
+    return layout
 
 
-def _cases(assignment: Assignment, *, on_request: bool) -> tuple[CaseSpec, ...]:
-    return tuple(case for case in assignment.cases if case.on_request is on_request)
+def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) -> Path | None:
+    """The checkpoint that the student's own training leaves, when the zip holds none."""
+    if train_images is None or "checkpoint" in layout.roles:
+        return None
+    trained: Path | None = None
+    for case in journey.assignment.cases:
+        if case.on_request:
+            run = _run_one(journey, layout, case, Staged(train_images=train_images))
+            trained = trained_checkpoint(run) if run is not None else trained
+    return trained
+
+
+def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> Collected:
+    collected = Collected(labels=None, masks=None, findings=())
+    staged = Staged(images=journey.scratch / "images", checkpoint=trained)
+    for case in journey.assignment.cases:
+        if case.on_request:
+            continue
+        run = _run_one(journey, layout, case, staged)
+        if run is not None:
+            with journey.stage("collect", "reading the outputs"):
+                collected = collect(run, case, journey.truth, journey.assignment)
+            journey.findings += collected.findings
+    return collected
+
+
+def _run_one(
+    journey: _Journey, layout: CheckedLayout, case: CaseSpec, staged: Staged
+) -> CaseRun | None:
+    with journey.stage(f"case {case.id}", f"running the student's program: {case.title}"):
+        run, noted = run_case(
+            layout, case, staged, journey.backend, journey.scratch / case.id, journey.environment
+        )
+    journey.findings += noted
+    if run is not None:
+        journey.runs.append(run)
+    return run
+
+
+def _evaluate(
+    journey: _Journey, layout: CheckedLayout, trained: Path | None, collected: Collected
+) -> IndependentEvaluation | None:
+    # Only here: this is the one stage of the pipeline that needs torch.
+    from grader.stages.evaluate_checkpoint import evaluate_checkpoint  # noqa: PLC0415
+
+    spec = journey.assignment.checkpoint
+    if spec is None or (trained is None and spec.role not in layout.roles):
+        return None
+    loaded, noted = load_checkpoint(
+        layout, spec, journey.backend, journey.scratch / "checkpoint", trained
+    )
+    journey.findings += noted
+    if loaded is None:
+        return None
+    evaluated, noted = evaluate_checkpoint(loaded, spec, journey.truth, collected.labels)
+    journey.findings += noted
+    return evaluated
+
+
+def _verdict(
+    layout: CheckedLayout | None, assignment: Assignment, measurements: Sequence[Measurement]
+) -> Verdict:
+    if layout is None:
+        return Verdict.REJECTED
+    measured = {measurement.id for measurement in measurements if measurement.value is not None}
+    if all(criterion.measurement in measured for criterion in assignment.criteria):
+        return Verdict.GRADED
+    return Verdict.PARTLY_GRADED

@@ -138,13 +138,14 @@ class _Violation:
         """The property whose absence this violation is."""
         if self.keyword != "required":
             return None
-        named = [name for name in self.error.validator_value if name not in self.error.instance]
         # One error per missing property; only the message says which.
         wanted = cast("list[str]", self.error.validator_value)
         return next((name for name in wanted if self.error.message.startswith(repr(name))), None)
 
     def _place(self) -> str:
         """The path that is at fault: a file or folder of the document, "" for the tree itself."""
+        if "propertyNames" in self.error.absolute_schema_path:
+            return str(self.error.instance)  # jsonschema gives a bad name no path of its own
         parts = [str(part) for part in self.error.absolute_path]
         inside = len(parts) > 1 and parts[0] in ("files", "folders")
         return parts[1] if inside else ""

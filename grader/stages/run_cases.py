@@ -193,3 +193,15 @@ def _findings(
             )
         )
     return findings
+
+
+def trained_checkpoint(run: CaseRun) -> Path | None:
+    """The weights that a training case left: the contract's name first, else the newest name."""
+    folder = run.outputs / INSIDE_CHECKPOINT_DIR.lstrip("/")
+    if not folder.is_dir():
+        return None
+    candidates = sorted(
+        path for path in folder.rglob("*") if path.suffix in {".pth", ".pt", ".ckpt"}
+    )
+    named = [path for path in candidates if path.name == "resnet_model.pth"]
+    return next(iter(named or candidates), None)
