@@ -401,24 +401,33 @@ class LoadedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class ReadMask:
-    """A decoded mask: `(H, W)` bool, True = foreground; `rule` says how it was understood."""
+    """A decoded mask: `(H, W)` bool in the size of the true mask, True = foreground.
+
+    `rule` says how it was understood, `quirks` are the finding codes of what was forgiven;
+    `width_px` and `height_px` are the file's own size.
+    """
 
     mask: npt.NDArray[np.bool_]
     rule: str
     width_px: int
     height_px: int
+    quirks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """What the student's program left, read and validated.
 
-    `labels`: staged name → label as written; `masks`: staged stem → mask.
+    `labels`: staged name → label, the class that it names wherever that could be told; `masks`:
+    staged stem → mask. `case` is the case that wrote them and `outputs` every output by its id,
+    as its reader returned it.
     """
 
     labels: Mapping[str, str] | None
     masks: Mapping[str, ReadMask] | None
     findings: tuple[Finding, ...]
+    case: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

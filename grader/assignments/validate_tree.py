@@ -34,7 +34,7 @@ from grader.findings import found, listed, quoted
 from grader.model import Finding, TreeFile
 from grader.readers.csv_text import SAMPLE_BYTES, read_columns
 from grader.readers.image_header import HEADER_BYTES, IMAGE_SUFFIXES, parse_image_header
-from grader.readers.reading import RefusedFileError, read_regular_head
+from grader.readers.regular_file import RefusedFileError, read_regular_head
 
 _KINDS = {
     ".csv": "csv",

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from grader.findings import found, quoted
 from grader.model import Json, OutputSpec
-from grader.readers.reading import Expected, Reading, RefusedFileError, read_regular_file
+from grader.readers.reading import Expected, Reading
+from grader.readers.regular_file import RefusedFileError, read_regular_file
 
 MAX_BYTES = 16 << 20
 

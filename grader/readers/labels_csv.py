@@ -19,13 +19,8 @@ from grader.findings import found, listed, quoted
 from grader.model import Finding, OutputSpec
 from grader.readers.csv_text import DELIMITER_NAMES, CsvText, Quoting, Row, decode_csv
 from grader.readers.image_names import ImageNames, unique
-from grader.readers.reading import (
-    Expected,
-    Reading,
-    RefusedFileError,
-    find_file,
-    read_regular_file,
-)
+from grader.readers.reading import Expected, Reading, counted, find_file
+from grader.readers.regular_file import RefusedFileError, read_regular_file
 
 COLUMNS = ("image_name", "label")
 MAX_BYTES = 64 << 20
@@ -85,7 +80,7 @@ def parse_labels(
         findings.append(found("labels.no-rows", message, path=path))
     elif missing := [name for name in names if name not in table.labels]:
         message = f"images without a row: {len(missing)} of {len(names)} ({listed(missing)})"
-        findings.append(_counted("labels.missing-rows", message, path, missing))
+        findings.append(counted("labels.missing-rows", message, path, missing))
     return {name: labels[name] for name in names if name in labels}, tuple(findings)
 
 
@@ -340,7 +335,7 @@ def _resolve_labels(
     lines = {name: line for name, (_, line) in written.items()}
     if empty := [name for name in written if name not in filled]:
         message = f"rows without a label: {len(empty)} ({listed(empty)})"
-        findings.append(_counted("labels.empty-labels", message, path, empty, lines[empty[0]]))
+        findings.append(counted("labels.empty-labels", message, path, empty, lines[empty[0]]))
     if classes is None:
         return {name: label.strip()[:MAX_LABEL_CHARS] for name, label in filled.items()}, findings
 
@@ -376,7 +371,7 @@ def _resolve_labels(
     ):
         if those:
             message = f"{what}: {len(those)} ({listed(dict.fromkeys(filled[n] for n in those))})"
-            findings.append(_counted(code, message, path, those, lines[those[0]]))
+            findings.append(counted(code, message, path, those, lines[those[0]]))
     return labels, findings
 
 
@@ -397,10 +392,3 @@ def _by_number(
     return named, found(
         "labels.index-labels", message, path=path, evidence={"count": len(numbers), "from": start}
     )
-
-
-def _counted(
-    code: str, message: str, path: str, names: Sequence[str], line: int | None = None
-) -> Finding:
-    evidence = {"count": len(names), "first": [quoted(name) for name in names[:3]]}
-    return found(code, message, path=path, line=line, evidence=evidence)

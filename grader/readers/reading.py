@@ -1,18 +1,24 @@
-"""What every reader of outputs takes and returns, and the one way to open a stranger's file."""
+"""What every reader of outputs takes and returns, and how it finds what it is to read."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.findings import found, quoted
 from grader.model import Finding, OutputSpec
 
 # A working directory of more entries than this is not searched to its end.
 _MAX_ENTRIES = 20_000
+
+
+Launch = Callable[[Sequence[str], bytes], bytes]
+"""(argv, standard input) → standard output of a process, whatever became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +26,14 @@ class Expected:
     """What a reader may know of the truth: names, sizes and classes, never labels or masks.
 
     `names`: staged image names; `sizes_px`: staged stem → (width, height) of the images that want
-    a mask; `classes`: the class names in their order.
+    a mask; `classes`: the class names in their order; `launch` starts the process that a reader
+    leaves dangerous decoding to.
     """
 
     names: tuple[str, ...]
-    sizes_px: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
+    sizes_px: Mapping[str, tuple[int, int]]
+    classes: tuple[str, ...]
+    launch: Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +46,6 @@ class Reading:
 
 Reader = Callable[[Path, OutputSpec, Expected], Reading]
 """(folder of outputs, what to read there, what is expected) → Reading."""
-
-
-class RefusedFileError(Exception):
-    """A file is not opened, or not read to its end; the message says why."""
-
-
-def read_regular_file(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file with one name, refused when they are more than `max_bytes`.
-
-    Links, devices, pipes and sockets are never followed or waited for. Raises RefusedFileError.
-    """
-    data, size_bytes = _read(path, max_bytes + 1)
-    if size_bytes > max_bytes:
-        raise RefusedFileError(f"it has {size_bytes} bytes, {max_bytes} are read at most")
-    if len(data) > max_bytes:
-        raise RefusedFileError(f"it grew while it was read, past {max_bytes} bytes")
-    return data
-
-
-def read_regular_head(path: Path, head_bytes: int) -> bytes:
-    """The first bytes of a regular file, opened like `read_regular_file`."""
-    return _read(path, head_bytes)[0]
-
-
-def _read(path: Path, wanted_bytes: int) -> tuple[bytes, int]:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise RefusedFileError("it is not a regular file")
-            if status.st_nlink != 1:
-                raise RefusedFileError("it has more than one name (a hard link)")
-            return file.read(wanted_bytes), status.st_size
-    except OSError as error:
-        raise RefusedFileError(f"it cannot be read: {error.strerror}") from error
 
 
 def regular_files(root: Path) -> Iterator[str]:
@@ -93,7 +65,7 @@ def regular_files(root: Path) -> Iterator[str]:
 def find_file(root: Path, wanted: str) -> str | None:
     """The relative path of the file that plays `wanted` below `root`.
 
-    That path itself; else one whose name differs only in case, underscores or an `s`; else the
+    That path itself; else one whose name differs only in case, underscores or a plural; else the
     only file with that suffix. None when there is no such file, or no saying which it is.
     """
     if (root / wanted).is_file() and not (root / wanted).is_symlink():
@@ -106,5 +78,34 @@ def find_file(root: Path, wanted: str) -> str | None:
     return paths[0] if len(paths) == 1 else None
 
 
+def find_folder(root: Path, wanted: str, is_expected: Callable[[str], bool]) -> str | None:
+    """The relative path of the folder that plays `wanted` below `root` ("" is `root` itself).
+
+    That path itself, unless it is empty; else a folder whose name differs only in case,
+    underscores or a plural; else the folder with the most files that are expected. None when there
+    is none.
+    """
+    exists = (root / wanted).is_dir() and not (root / wanted).is_symlink()
+    if exists and next(regular_files(root / wanted), None) is not None:
+        return wanted
+    holders = Counter(
+        Path(path).parent.as_posix() for path in regular_files(root) if is_expected(Path(path).name)
+    )
+    alike = [folder for folder in holders if _key(Path(folder).name) == _key(Path(wanted).name)]
+    if not holders:
+        return wanted if exists else None
+    folder = min(alike or holders, key=lambda folder: (-holders[folder], folder))
+    return "" if folder == "." else folder
+
+
 def _key(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum()).rstrip("s")
+
+
+def counted(
+    code: str, message: str, path: str, examples: Sequence[str], line: int | None = None
+) -> Finding:
+    """One finding for many of a kind: the evidence has their count and the first three."""
+    first = [quoted(example, 120) for example in examples[:3]]
+    evidence = {"count": len(examples), "first": first}
+    return found(code, message, path=path, line=line, evidence=evidence)
