@@ -177,6 +177,124 @@ CATALOGUE: dict[str, Entry] = {
         "submit Python files only; a notebook is neither read nor run",
     ),
     # ---- run: how a command behaved (stages/run_cases.py)
+    "run.missing-file": Entry(
+        "The program opens a file that is not there",
+        _ERROR,
+        "put the file into the zip, beside the script",
+    ),
+    "run.missing-module": Entry(
+        "The program imports a module that is not there",
+        _ERROR,
+        "put the file into the zip, or do without the library",
+    ),
+    "run.usage": Entry(
+        "The program refuses its arguments",
+        _ERROR,
+        "take the arguments as the assignment gives them",
+    ),
+    "run.expects-class-folders": Entry(
+        "The program expects class folders",
+        _ERROR,
+        "the folder of test images holds only images",
+    ),
+    "run.state-dict-mismatch": Entry(
+        "The checkpoint does not fit the network",
+        _ERROR,
+        "evaluate the network that was trained: same classes, filters and names",
+    ),
+    "run.whole-module-checkpoint": Entry(
+        "The checkpoint holds more than weights",
+        _ERROR,
+        "save the weights only: torch.save(model.state_dict(), path)",
+    ),
+    "run.unreadable-checkpoint": Entry(
+        "The checkpoint cannot be read",
+        _ERROR,
+        "check that the file was saved and copied completely",
+    ),
+    "run.cuda": Entry(
+        "The program needs a GPU",
+        _ERROR,
+        'use torch.device("cuda" if torch.cuda.is_available() else "cpu"), also as map_location',
+    ),
+    "run.memory": Entry(
+        "Not enough memory",
+        _ERROR,
+        "work on smaller batches, and under torch.no_grad() where no gradient is needed",
+        Fault.LIMIT,
+    ),
+    "run.disk": Entry(
+        "The disk that a run may use is full",
+        _ERROR,
+        "write only what the assignment asks for",
+        Fault.LIMIT,
+    ),
+    "run.processes": Entry(
+        "Too many processes or threads",
+        _ERROR,
+        "use num_workers=0 or a small number",
+        Fault.LIMIT,
+    ),
+    "run.read-only": Entry(
+        "The program writes where it may only read",
+        _ERROR,
+        "write to the current working directory",
+    ),
+    "run.file-or-folder": Entry(
+        "A file is taken for a folder, or a folder for a file",
+        _ERROR,
+        "check the order of the arguments",
+    ),
+    "run.network": Entry(
+        "The program wants to use a network",
+        _ERROR,
+        "put everything that is needed into the zip",
+    ),
+    "run.asks-for-input": Entry(
+        "The program waits for somebody to type",
+        _ERROR,
+        "take everything from the command line",
+    ),
+    "run.needs-display": Entry(
+        "The program wants to open a window",
+        _ERROR,
+        "write figures to files",
+    ),
+    "run.no-images": Entry(
+        "The program found no images",
+        _ERROR,
+        "list the folder that was given, and accept every suffix in it",
+    ),
+    "run.unreadable-image": Entry(
+        "The program uses an image that it could not read",
+        _ERROR,
+        "check what is read before using it",
+    ),
+    "run.key-error": Entry(
+        "The program looks up something that is not there",
+        _ERROR,
+        "print the keys that are there, and compare",
+    ),
+    "run.shapes": Entry(
+        "The program combines arrays whose shapes do not fit",
+        _ERROR,
+        "resize every image before stacking or the network",
+    ),
+    "run.killed": Entry(
+        "The program was ended by a signal",
+        _ERROR,
+        "run the same command on your machine, in an empty folder with the zip unpacked",
+    ),
+    "run.exit-code": Entry(
+        "The program ended with an error and no traceback",
+        _ERROR,
+        "let exceptions through: a traceback says where it happened",
+    ),
+    "run.crash": Entry(
+        "The program stopped with an exception",
+        _ERROR,
+        "run the same command on your machine, in an empty folder with the zip unpacked",
+    ),
     "run.unreadable-json": Entry(
         "A JSON output cannot be read",
         _ERROR,

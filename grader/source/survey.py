@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from grader.model import CheckedLayout
 from grader.source.facts import FileUse, ModuleFacts
 from grader.source.imports import Closure, close_imports
 from grader.source.parse import MAX_SOURCE_BYTES, Unparsed
@@ -53,9 +54,30 @@ class SurveyedSource(NamedTuple):
     scripts: tuple[SurveyedScript, ...]
     modules: Mapping[str, ModuleFacts | Unparsed]
 
-    def script(self, path: str) -> SurveyedScript | None:
-        """The script at `path`."""
-        return next((script for script in self.scripts if script.path == path), None)
+    def writers(self, name: str, reader: str) -> list[str]:
+        """The scripts other than `reader` that write a file called `name`, wherever it lies."""
+        return [
+            script.path
+            for script in self.scripts
+            if script.path != reader
+            and any(
+                opened.use.writes and posixpath.basename(opened.path) == name
+                for opened in script.opened
+            )
+        ]
+
+
+def scripts_of(layout: CheckedLayout) -> dict[str, str]:
+    """Role → path of the roles that Python files play."""
+    return {role: path for role, path in layout.roles.items() if path.endswith(".py")}
+
+
+def files_of(layout: CheckedLayout) -> frozenset[str]:
+    """The submission's files, relative to its top level."""
+    base = f"{layout.base}/" if layout.base else ""
+    return frozenset(
+        file.path[len(base) :] for file in layout.unpacked.files if file.path.startswith(base)
+    )
 
 
 class FileReader:

@@ -9,13 +9,14 @@ that what is forbidden is named wherever it stands.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from grader.errors import DefinitionError
-from grader.findings import found, listed, quoted
+from grader.findings import found, quoted
 from grader.model import Assignment, CheckedLayout, Finding
+from grader.source.absent import explain_absent_file, explain_absent_module
 from grader.source.facts import ModuleFacts
 from grader.source.imports import ExternalImport, runs_when_imported
 from grader.source.known_packages import KNOWN_PACKAGES
@@ -26,6 +27,8 @@ from grader.source.survey import (
     OpenedFile,
     SurveyedScript,
     SurveyedSource,
+    files_of,
+    scripts_of,
     survey_source,
 )
 from grader.source.tree import SourceTree
@@ -42,7 +45,7 @@ def check_source(layout: CheckedLayout, assignment: Assignment) -> tuple[Finding
     """
     rules = read_rules(assignment)
     reader = FileReader(SourceTree(layout.top), rules.python)
-    source = survey_source(layout.top, scripts_of(layout.roles), rules.python, read_file=reader)
+    source = survey_source(layout.top, scripts_of(layout), rules.python, read_file=reader)
     return _Check(layout, assignment, rules, source, reader).run()
 
 
@@ -56,11 +59,6 @@ def read_rules(assignment: Assignment) -> SourceRules:
             path=assignment.directory / "assignment.toml",
             hint="grader.source.rules describes this table",
         ) from error
-
-
-def scripts_of(roles: Mapping[str, str]) -> dict[str, str]:
-    """The roles that Python files play."""
-    return {role: path for role, path in roles.items() if path.endswith(".py")}
 
 
 class _Key(NamedTuple):
@@ -95,10 +93,7 @@ class _Check:
         self.source = source
         self.reader = reader
         self.drafts: dict[_Key, _Draft] = {}
-        base = f"{layout.base}/" if layout.base else ""
-        self.files = frozenset(
-            file.path[len(base) :] for file in layout.unpacked.files if file.path.startswith(base)
-        )
+        self.files = files_of(layout)
 
     def run(self) -> tuple[Finding, ...]:
         for module in self.source.modules.values():
@@ -281,23 +276,10 @@ class _Check:
     def _missing(
         self, path: str, line: int, module: str, expected: str, script: SurveyedScript
     ) -> None:
-        folder, name = posixpath.split(expected)
-        near = [
-            other
-            for other in self.source.tree.names(folder)
-            if other.casefold() in (name.casefold(), name.removesuffix(".py").casefold())
-        ]
-        elsewhere = [file for file in sorted(self.files) if posixpath.basename(file) == name]
-        hint = None
-        if near:
-            said = f"; {posixpath.join(folder, near[0])} differs only in capitals"
-            hint = "spell the import exactly as the file: the course's disk tells a from A"
-        elif elsewhere:
-            said = f"; {elsewhere[0]} lies in another folder"
-            hint = f"put {name} where {script.path} looks for it, or import it by its folder"
-        elif "." in module:
+        said, hint = explain_absent_module(expected, self.files, script.path)
+        if not said and "." in module:
             said = f"; {expected} is not in the zip"
-        else:
+        elif not said:
             said = (
                 f"; it is neither a file of the zip ({expected}) nor one of the libraries of this "
                 "assignment"
@@ -387,38 +369,16 @@ class _Check:
         if opened.module != script.path:
             who = f"{opened.module} (which {script.path} imports)"
         said = f"{who} opens {quoted(opened.path)}, which is not in the zip"
-        hint = None
-        writers = self._writers(name, script)
-        same_name = [file for file in sorted(self.files) if posixpath.basename(file) == name]
-        near = [file for file in sorted(self.files) if file.casefold() == opened.path.casefold()]
-        if "\\" in opened.path and opened.path.replace("\\", "/") in self.files:
-            said += "; there is one of that name with / instead of \\"
-            hint = 'join folders with "/" or os.path.join: a backslash separates only on Windows'
-        elif opened.path.startswith("../"):
-            said += ": it lies outside the submission's folder"
-            hint = "put the file beside the script and open it from there"
-        elif near:
-            said += f"; {near[0]} differs only in capitals"
-            hint = "spell the name exactly as the file: the course's disk tells a from A"
-        elif same_name:
-            said += f"; {listed(same_name)} lies elsewhere in it"
-            hint = f"open {same_name[0]}, or put the file where {script.path} looks for it"
-        elif writers:
-            said += f"; {' and '.join(writers)} writes it: put it into the zip"
+        writers = self.source.writers(name, script.path)
+        absent = explain_absent_file(opened.path, self.files, writers, script.path)
         self._add(
-            "source.opens-missing-file", opened.module, opened.path, said, opened.use.line, hint
+            "source.opens-missing-file",
+            opened.module,
+            opened.path,
+            said + absent.said,
+            opened.use.line,
+            absent.hint,
         )
-
-    def _writers(self, name: str, reader: SurveyedScript) -> list[str]:
-        return [
-            script.path
-            for script in self.source.scripts
-            if script is not reader
-            and any(
-                opened.use.writes and posixpath.basename(opened.path) == name
-                for opened in script.opened
-            )
-        ]
 
     # ------------------------------------------------------------------ other files
 
