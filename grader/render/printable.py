@@ -14,7 +14,7 @@ from collections.abc import Iterator
 # Every character of the categories Cc, Cf, Cs, Co, Zl and Zp and every noncharacter, but for
 # ZWNJ and ZWJ, which Persian, the Indic scripts and emoji need; and the letters that are blank.
 # A test compares this with the Unicode database.
-_UNSAFE = re.compile(
+UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
     "\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff"
@@ -47,7 +47,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     if lines:
         text = _LINE_END.sub("\n", text)
     if not (text.isascii() and text.isprintable()):
-        text = _UNSAFE.sub(_shown_in_lines if lines else _shown, text)
+        text = UNSAFE.sub(_shown_in_lines if lines else _shown, text)
         text = _STACKED.sub(r"\1…", text)
     return text
 

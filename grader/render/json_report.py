@@ -1,0 +1,238 @@
+"""report.json: the whole report as data, described by report.schema.json (JSON Schema 2020-12).
+
+- Marks are **strings** of exact decimals ("2.25"): no reader turns them into a binary fraction.
+- Measured numbers are JSON numbers in their shortest exact form; what is not finite is null.
+- The order of keys is fixed, lists keep the order of the report, so equal reports are equal bytes.
+- Whatever differs from run to run stands below the top-level key `volatile` and nowhere else:
+  times, the host, durations, memory, speed, and what the program printed (it may print times).
+- Controls and invisible characters are written as \\u escapes: `cat report.json` is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from grader.findings import CATALOGUE
+from grader.model import (
+    Award,
+    CaseRun,
+    Finding,
+    Gallery,
+    IndependentEvaluation,
+    Json,
+    Measurement,
+    Report,
+)
+from grader.render.audience import Audience, seen_by
+from grader.render.histogram import histogram_document, histogram_of
+from grader.render.printable import UNSAFE
+
+SCHEMA_VERSION = 1
+SCHEMA = Path(__file__).with_name("report.schema.json")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def report_json(report: Report, *, audience: Audience = "ta") -> str:
+    """The text of report.json, UTF-8 encodable, with a final newline."""
+    document = report_document(report, audience=audience)
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n")) + "\n"
+
+
+def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, Json]:
+    """The report as plain JSON values, valid by report.schema.json.
+
+    For students the truth and the hidden images are left out (see `grader.render.audience`);
+    numbers over all images stay.
+    """
+    report = seen_by(report, audience)
+    assignment = report.assignment
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "audience": audience,
+        "assignment": {
+            "id": assignment.id,
+            "title": assignment.title,
+            "course": assignment.course,
+            "sha256": assignment.sha256,
+            "max_marks": assignment.max_marks,
+            "marks_step": assignment.marks_step,
+        },
+        "submission": {
+            "zip_name": report.zip_name,
+            "zip_sha256": report.zip_sha256,
+            "entry_number": report.entry_number,
+        },
+        "verdict": report.verdict,
+        "marks": {"given": report.marks, "max": report.max_marks},
+        "awards": [_award(award) for award in report.awards],
+        "measurements": [_measurement(measurement) for measurement in report.measurements],
+        "findings": [_finding(finding) for finding in report.findings],
+        "independent": None if report.independent is None else _independent(report.independent),
+        "runs": [_run(run) for run in report.runs],
+        "images": [_image(image) for image in report.gallery],
+        "provenance": report.provenance,
+        "volatile": {
+            **report.volatile,
+            "runs": [_run_cost(run) for run in report.runs],
+            "independent": None
+            if report.independent is None
+            else {"images_per_second": report.independent.images_per_second},
+        },
+    }
+    plain = _plain(document)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _award(award: Award) -> dict[str, Any]:
+    return {
+        "criterion": award.criterion,
+        "title": award.title,
+        "measurement": award.measurement,
+        "value": award.value,
+        "marks": award.marks,
+        "max_marks": award.max_marks,
+        "exact_marks": award.exact_marks,
+        "curve": [{"value": value, "marks": marks} for value, marks in award.curve],
+        "rounding": award.rounding,
+        "reason": award.reason,
+    }
+
+
+def _measurement(measurement: Measurement) -> dict[str, Any]:
+    interval, histogram = measurement.interval, histogram_of(measurement)
+    return {
+        "id": measurement.id,
+        "title": measurement.title,
+        "value": measurement.value,
+        "count": measurement.count,
+        "interval": None
+        if interval is None
+        else {
+            "low": interval.low,
+            "high": interval.high,
+            "level": interval.level,
+            "method": interval.method,
+        },
+        "baselines": measurement.baselines,
+        "convention": measurement.convention,
+        "histogram": None if histogram is None else histogram_document(histogram),
+        "per_item": measurement.per_item,
+        "details": {
+            name: content for name, content in measurement.details.items() if name != "histogram"
+        },
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    place, entry = finding.place, CATALOGUE.get(finding.code)
+    return {
+        "code": finding.code,
+        "title": finding.code if entry is None else entry.title,
+        "severity": finding.severity,
+        "fault": finding.fault,
+        "message": finding.message,
+        "hint": finding.hint,
+        "place": None
+        if place is None
+        else {"path": place.path, "line": place.line, "column": place.column},
+        "evidence": finding.evidence,
+    }
+
+
+def _independent(evaluation: IndependentEvaluation) -> dict[str, Any]:
+    shape = evaluation.shape
+    return {
+        "network": {
+            "n": shape.n,
+            "num_classes": shape.num_classes,
+            "widths": shape.widths,
+            "kernel_px": shape.kernel_px,
+            "in_channels": shape.in_channels,
+            "shortcut": shape.shortcut,
+            "norm": shape.norm,
+            "layers": shape.layers,
+            "parameters": shape.parameters,
+        },
+        "preprocessing": evaluation.preprocessing,
+        "class_order": evaluation.class_order,
+        "accuracy": evaluation.accuracy,
+        "agreement": evaluation.agreement,
+        "candidates": evaluation.candidates,
+        "labels": evaluation.labels,
+    }
+
+
+def _run(run: CaseRun) -> dict[str, Any]:
+    return {
+        "case": run.case,
+        "argv": run.argv,
+        "variant": run.variant,
+        "status": run.status,
+        "exit_code": run.exit_code,
+        "signal": run.signal,
+        "backend": run.backend,
+    }
+
+
+def _run_cost(run: CaseRun) -> dict[str, Any]:
+    return {
+        "case": run.case,
+        "limit": run.limit,
+        "wall_seconds": run.wall_seconds,
+        "cpu_seconds": run.cpu_seconds,
+        "peak_memory_bytes": run.peak_memory_bytes,
+        "stdout": run.stdout,
+        "stdout_truncated": run.stdout_truncated,
+        "stderr": run.stderr,
+        "stderr_truncated": run.stderr_truncated,
+    }
+
+
+def _image(image: Gallery) -> dict[str, Any]:
+    return {
+        "name": image.name,
+        "staged_name": image.staged_name,
+        "label": image.label,
+        "predicted": image.predicted,
+        "iou": image.iou,
+    }
+
+
+def _plain(content: Any) -> Json:
+    """Only what JSON knows; raises TypeError for what has no plain form."""
+    if isinstance(content, Mapping):
+        return {_text(str(name)): _plain(inner) for name, inner in content.items()}
+    if isinstance(content, str):
+        return _text(content)
+    if isinstance(content, Sequence) and not isinstance(content, (bytes, bytearray)):
+        return [_plain(inner) for inner in content]
+    if hasattr(content, "tolist"):  # numpy's arrays and numbers
+        return _plain(content.tolist())
+    return _number(content)
+
+
+def _number(content: Any) -> Json:
+    if content is None or isinstance(content, (bool, int)):
+        return content
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Decimal):
+        return f"{content:f}"
+    raise TypeError(f"{type(content).__name__} has no place in report.json")
+
+
+def _text(content: str) -> str:
+    return _SURROGATE.sub("\ufffd", str(content))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
