@@ -18,12 +18,11 @@ from grader.model import Finding, OutputSpec, ReadMask
 from grader.readers.decode_masks import (
     Frame,
     MaskFile,
-    decode_file,
     read_frames,
     request,
 )
 from grader.readers.image_header import IMAGE_SUFFIXES, SUFFIXES
-from grader.readers.mask_pixels import THRESHOLD
+from grader.readers.mask_pixels import THRESHOLD, RefusedMaskError, decode_mask
 from grader.readers.reading import Expected, Launch, Reading, counted, find_folder, regular_files
 
 # The decoder's own needs, and a decoded RGBA image of the largest size with its copies.
@@ -34,6 +33,8 @@ _DECODER_CPU_SECONDS = 30
 _MAX_LAUNCHES = 4
 _JUNK = frozenset({"thumbs.db", "desktop.ini"})
 _MAX_LOOSE_NAMES = 2000
+# The course's own masks may be large photographs; a damaged header is still no reason to swap.
+_COURSE_MAX_PIXELS = 1 << 27
 
 _SAID: Mapping[str, str] = {
     "mask.empty-file": "files without a byte",
@@ -86,16 +87,23 @@ def read_mask_images(outputs: Path, output: OutputSpec, expected: Expected) -> R
     return Reading(masks, (*findings, *noted))
 
 
-def read_mask_file(path: Path, width_px: int, height_px: int) -> ReadMask:
-    """A mask of the course's own, decoded in this process by the same rules.
+def read_mask_file(data: bytes, name: str) -> ReadMask:
+    """A mask of the course's own, decoded in this process by the same rules, in its own size.
 
     Raises ValueError that says why it is no mask.
     """
-    file = MaskFile(path.name, width_px, height_px)
-    frame = decode_file(path.parent, file)
-    if frame.code:
-        raise ValueError(frame.refusal)
-    return _read_mask(frame, file)
+    try:
+        pixels = decode_mask(data, name, _COURSE_MAX_PIXELS)
+    except RefusedMaskError as error:
+        raise ValueError(error.message) from error
+    levels = np.frombuffer(pixels.levels, dtype=np.uint8)
+    return ReadMask(
+        mask=levels.reshape(pixels.height_px, pixels.width_px) > pixels.threshold,
+        rule=pixels.rule,
+        width_px=pixels.width_px,
+        height_px=pixels.height_px,
+        quirks=pixels.quirks,
+    )
 
 
 # --------------------------------------------------------------------------- names
