@@ -110,7 +110,8 @@ def _smoke(
         if run is None:
             continue
         if trains:
-            checkpoint = trained_checkpoint(run)
+            role = next((role for role in assignment.roles if role.id == "checkpoint"), None)
+            checkpoint = trained_checkpoint(run, role) if role is not None else None
             if run.status is CaseStatus.WALL_TIME:
                 # Training is meant to take longer than a moment: only a crash is news.
                 findings = [finding for finding in findings if finding.code != "run.wall-time"]

@@ -21,11 +21,15 @@ from grader import __version__
 from grader.errors import GraderError, UsageError
 
 if TYPE_CHECKING:
-    from grader.model import Assignment, Report
+    from grader.model import Assignment, CheckResult, Report
+    from grader.render.audience import Audience
 
 EXIT_MET, EXIT_NOT_MET, EXIT_USAGE, EXIT_GRADER = 0, 1, 2, 3
 
 DEFAULT_ASSIGNMENT = "ail721-a2"
+
+# The extra "score" of pyproject.toml, by module name: a check alone goes without them.
+_SCORE_PACKAGES = {"cv2", "numpy", "PIL", "safetensors", "torch", "torchvision"}
 
 
 class _Commands(click.Group):
@@ -45,6 +49,12 @@ class _Commands(click.Group):
             # The reader of our output has gone (`grader … | head`); there is nobody to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(EXIT_MET)
+        except ModuleNotFoundError as error:
+            if error.name not in _SCORE_PACKAGES:
+                _report_defect(ctx, error)
+            click.echo(f"grader: the package {error.name} is not installed", err=True)
+            click.echo("  → scoring and --smoke need: pip install 'vision-grader[score]'", err=True)
+            ctx.exit(EXIT_USAGE)
         except Exception as error:  # noqa: BLE001 - the one edge where a defect becomes a message
             _report_defect(ctx, error)
 
@@ -153,7 +163,7 @@ def score(
     train_images: Path | None,
     assignment: str,
     out: Path | None,
-    audience: str,
+    audience: Audience,
     no_independent: bool,
     unsafe_no_sandbox: bool,
 ) -> None:
@@ -214,11 +224,8 @@ def _check_out(out: Path) -> None:
         raise UsageError(f"--out {out}: {nearest} cannot be written to", hint="choose another")
 
 
-def write_report(report: Report, out: Path, audience: str) -> tuple[Path, ...]:
-    """Write report.json and report.html into `out`, each whole or not at all.
-
-    An earlier report stays until its successor is complete.
-    """
+def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, ...]:
+    """Write report.json and report.html into `out`, each whole or not at all."""
     from grader.render.html import html
     from grader.render.json_report import report_json
 
@@ -226,24 +233,29 @@ def write_report(report: Report, out: Path, audience: str) -> tuple[Path, ...]:
         "report.json": report_json(report, audience=audience),
         "report.html": html(report, audience=audience),
     }
+    for name, content in contents.items():
+        _write_whole(out / name, content)
+    return tuple(out / name for name in contents)
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Write a file whole or not at all; an earlier one stays until its successor is complete."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            handle, temporary = tempfile.mkstemp(dir=out, prefix=f".{name}-")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                    file.write(content)
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(out / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise UsageError(
-            f"{out}: the report cannot be written: {error.strerror or error}",
+            f"{path}: cannot be written: {error.strerror or error}",
             hint="free some space or choose another folder with --out",
         ) from error
-    return tuple(out / name for name in contents)
 
 
 @contextlib.contextmanager
@@ -260,6 +272,128 @@ def _stages() -> Iterator[Callable[[str], None]]:
     finally:
         if shown:
             click.echo("\r\033[K", nl=False, err=True)
+
+
+# --------------------------------------------------------------------------- check and pack
+
+_FORMATS = ("text", "json", "junit", "github", "sarif")
+_FORMAT = click.option(
+    "--format",
+    "style",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="How the findings are printed; `github` also writes the step's summary.",
+)
+
+
+@main.command()
+@click.argument(
+    "zip_paths", metavar="ZIP...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@_ASSIGNMENT
+@click.option(
+    "--smoke",
+    is_flag=True,
+    help="Also run the programs for a moment in the course's sandbox, on made-up images.",
+)
+@_FORMAT
+@_UNSAFE
+def check(
+    zip_paths: tuple[Path, ...], assignment: str, smoke: bool, style: str, unsafe_no_sandbox: bool
+) -> None:
+    """Check a submission as the course will: what is wrong, where, and how to mend it."""
+    from grader.assignments.load import load_assignment
+    from grader.check import check as check_submission
+
+    definition = load_assignment(assignment)
+    for path in zip_paths:
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file", hint="give the zip to check")
+    backend = None
+    if smoke:
+        from grader.sandbox import choose_backend
+
+        backend = choose_backend(allow_unsafe=unsafe_no_sandbox)
+    results = []
+    for path in zip_paths:
+        with _stages() as progress:
+            results.append(check_submission(path, definition, smoke=backend, progress=progress))
+    _print_results(tuple(results), style)
+    sys.exit(EXIT_MET if all(result.passed for result in results) else EXIT_NOT_MET)
+
+
+def _print_results(results: tuple[CheckResult, ...], style: str) -> None:
+    from grader.render.check import render_checks
+
+    click.echo(render_checks(results, style), nl=False)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if style == "github" and summary:
+        from grader.render.github import summary_of_checks
+
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(summary_of_checks(results))
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--entry-number", required=True, metavar="X", help="Yours, e.g. 2023AIB2080.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default="here",
+    help="Where the zip goes.",
+)
+@click.option(
+    "--extra",
+    "extras",
+    multiple=True,
+    metavar="PATH",
+    help="A further file or folder of DIR to pack; may be repeated.",
+)
+@_ASSIGNMENT
+@_FORMAT
+def pack(
+    directory: Path,
+    entry_number: str,
+    out: Path,
+    extras: tuple[str, ...],
+    assignment: str,
+    style: str,
+) -> None:
+    """Pack a folder as ENTRY_NUMBER.zip: what the scripts need and nothing else, checked."""
+    from grader.assignments.load import load_assignment
+    from grader.check import check as check_submission
+    from grader.packing import pack as pack_directory
+    from grader.render.packed import packed_text
+
+    definition = load_assignment(assignment)
+    packed = pack_directory(
+        directory,
+        entry_number,
+        definition,
+        out,
+        extras,
+        check=lambda path: check_submission(path, definition),
+    )
+    click.echo(packed_text(packed), err=style != "text", nl=False)
+    if packed.check is not None:
+        _print_results((packed.check,), style)
+    sys.exit(EXIT_MET if packed.written else EXIT_NOT_MET)
+
+
+@main.command()
+@click.argument("assignment", metavar="ID|PATH")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def init(assignment: str, directory: Path) -> None:
+    """Give a student a skeleton: the contract's command lines, empty bodies, a Makefile."""
+    from grader.assignments.load import load_assignment
+    from grader.starter import write_starter
+
+    for name in write_starter(load_assignment(assignment), directory):
+        click.echo(directory / name)
 
 
 # --------------------------------------------------------------------------- assignments
@@ -316,3 +450,69 @@ def doctor() -> None:
     backends = probe_backends()
     click.echo(doctor_text(backends, probe_gpu()))
     sys.exit(EXIT_MET if any(b.works and b.isolation == "full" for b in backends) else EXIT_NOT_MET)
+
+
+# --------------------------------------------------------------------------- integrations
+
+
+@main.group()
+def integrations() -> None:
+    """Files for the platforms that courses use."""
+
+
+@integrations.command("gradescope")
+@_ASSIGNMENT
+@click.option(
+    "--out",
+    required=True,
+    metavar="ZIP",
+    type=click.Path(path_type=Path),
+    help="The autograder zip to write.",
+)
+@click.option(
+    "--gt",
+    "masks",
+    metavar="MASKS/",
+    type=click.Path(path_type=Path),
+    help="Put these masks into the autograder and score; without them the format is checked.",
+)
+@click.option("--images", metavar="DIR", type=click.Path(path_type=Path), help="Their images.")
+def build_gradescope(assignment: str, out: Path, masks: Path | None, images: Path | None) -> None:
+    """Build Gradescope's autograder zip."""
+    from grader.assignments.load import load_assignment
+    from grader.integrations.gradescope import build_autograder
+
+    names = build_autograder(load_assignment(assignment), out, masks=masks, images=images)
+    click.echo(f"{out}: {len(names)} files; upload it as the assignment's autograder")
+
+
+@integrations.command("gradescope-run", hidden=True)
+@click.option("--root", required=True, type=click.Path(path_type=Path), help="/autograder")
+@_ASSIGNMENT
+@click.option("--gt", "masks", type=click.Path(path_type=Path))
+@click.option("--images", type=click.Path(path_type=Path))
+def run_gradescope(root: Path, assignment: str, masks: Path | None, images: Path | None) -> None:
+    """Grade Gradescope's `submission/` and write `results/results.json` (run_autograder)."""
+    import json
+
+    from grader.assignments.load import load_assignment
+    from grader.integrations.gradescope import submitted_zip
+    from grader.render.gradescope import check_results, gradescope_results
+
+    definition = load_assignment(assignment)
+    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+        zip_path = submitted_zip(root, definition, Path(scratch))
+        if masks is None:
+            from grader.check import check as check_submission
+
+            results = check_results(check_submission(zip_path, definition))
+        else:
+            from grader.sandbox import choose_backend
+            from grader.score import score as score_submission
+            from grader.stages.load_truth import load_truth
+
+            truth = load_truth(masks, images, None, None, definition)
+            results = gradescope_results(
+                score_submission(zip_path, truth, definition, choose_backend())
+            )
+    _write_whole(root / "results" / "results.json", json.dumps(results, indent=2) + "\n")

@@ -112,7 +112,7 @@ def score(
             awards = award(assignment, measurements)
         journey.findings += noted if layout is not None else ()
         with journey.stage("gallery", "drawing the gallery"):
-            gallery = build_gallery(truth, collected, measurements) if layout is not None else ()
+            gallery = build_gallery(truth, collected) if layout is not None else ()
         return Report(
             assignment=assignment,
             zip_name=zip_path.name,
@@ -150,11 +150,13 @@ def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) 
     """The checkpoint that the student's own training leaves, when the zip holds none."""
     if train_images is None or "checkpoint" in layout.roles:
         return None
+    role = next((role for role in journey.assignment.roles if role.id == "checkpoint"), None)
     trained: Path | None = None
     for case in journey.assignment.cases:
         if case.on_request:
             run = _run_one(journey, layout, case, Staged(train_images=train_images))
-            trained = trained_checkpoint(run) if run is not None else trained
+            if run is not None and role is not None:
+                trained = trained_checkpoint(run, role)
     return trained
 
 

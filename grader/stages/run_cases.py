@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.findings import found
-from grader.model import CaseRun, CaseSpec, CaseStatus, CheckedLayout, Finding
+from grader.model import CaseRun, CaseSpec, CaseStatus, CheckedLayout, Finding, Role
 from grader.sandbox import Backend, Command, Outcome
 from grader.source.command_line import detect_command_line, order_variants
 from grader.source.diagnosis import diagnose_failure, is_usage_failure
+from grader.stages.check_layout import matches
 
 INSIDE_IMAGES = "/test"
 INSIDE_TRAIN = "/train"
@@ -195,13 +196,11 @@ def _findings(
     return findings
 
 
-def trained_checkpoint(run: CaseRun) -> Path | None:
-    """The weights that a training case left: the contract's name first, else the newest name."""
+def trained_checkpoint(run: CaseRun, role: Role) -> Path | None:
+    """The weights that a training case left, by the checkpoint role's names, best first."""
     folder = run.outputs / INSIDE_CHECKPOINT_DIR.lstrip("/")
     if not folder.is_dir():
         return None
-    candidates = sorted(
-        path for path in folder.rglob("*") if path.suffix in {".pth", ".pt", ".ckpt"}
-    )
-    named = [path for path in candidates if path.name == "resnet_model.pth"]
-    return next(iter(named or candidates), None)
+    found_there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    ranked = sorted((rank, path) for path in found_there if (rank := matches(role, path)))
+    return folder / ranked[0][1] if ranked else None
