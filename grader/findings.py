@@ -27,6 +27,251 @@ _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 CATALOGUE: dict[str, Entry] = {
     # ---- zip: the archive itself (stages/inspect_zip.py, stages/unpack.py)
+    "zip.name": Entry(
+        "The zip is not called as the assignment says",
+        _WARNING,
+        "rename the zip; the grade is not affected, but the course finds you by this name",
+    ),
+    "zip.unreadable": Entry(
+        "The file cannot be read",
+        _ERROR,
+        "give the person who grades the right to read the file, then run the command again",
+        Fault.GRADER,
+    ),
+    "zip.not-a-zip": Entry(
+        "Not a zip archive",
+        _ERROR,
+        "make a zip (renaming another archive does not turn it into one): `make submit`, or "
+        "`zip -r NAME.zip FILES`, or on Windows Send to > Compressed (zipped) folder",
+    ),
+    "zip.archive-too-large": Entry(
+        "The zip is larger than allowed",
+        _ERROR,
+        "leave out data sets, old checkpoints and environments",
+        Fault.LIMIT,
+    ),
+    "zip.truncated": Entry(
+        "A part of the zip is missing",
+        _ERROR,
+        "the upload or download broke off, or the disk was full: make the zip again, test it with "
+        "`unzip -t`, upload it again",
+    ),
+    "zip.empty": Entry("No file in the zip", _ERROR, "zip the files of the submission"),
+    "zip.several-end-records": Entry(
+        "Two archives in one: programs differ in what they see",
+        _ERROR,
+        "make a new zip from the files themselves",
+    ),
+    "zip.hidden-entries": Entry(
+        "Members that only some programs see",
+        _ERROR,
+        "make a new zip from the files themselves instead of changing an old one",
+    ),
+    "zip.multi-disk": Entry(
+        "One part of an archive in several parts",
+        _ERROR,
+        "make one zip in one piece: switch off splitting into volumes",
+    ),
+    "zip.zip64-lies": Entry(
+        "The zip contradicts itself about its sizes (zip64)",
+        _ERROR,
+        "make a new zip with another program",
+    ),
+    "zip.directory-malformed": Entry(
+        "The zip's table of contents is damaged", _ERROR, "make the zip again and upload it again"
+    ),
+    "zip.extra-malformed": Entry(
+        "The zip's extra fields are damaged", _ERROR, "make a new zip with another program"
+    ),
+    "zip.header-mismatch": Entry(
+        "A member contradicts the zip's table of contents",
+        _ERROR,
+        "make a new zip from the files themselves; this one looks different to different programs",
+    ),
+    "zip.descriptor-lies": Entry(
+        "The record after a member contradicts the zip's table of contents",
+        _ERROR,
+        "make a new zip from the files themselves; this one looks different to different programs",
+    ),
+    "zip.overlap": Entry(
+        "Members share bytes, as in a zip bomb", _ERROR, "make a new zip from the files themselves"
+    ),
+    "zip.size-lie": Entry(
+        "A member is longer or shorter than the zip says",
+        _ERROR,
+        "make the zip again and upload it again",
+    ),
+    "zip.hidden-data": Entry(
+        "Bytes hidden behind a member's data", _ERROR, "make a new zip from the files themselves"
+    ),
+    "zip.crc-mismatch": Entry(
+        "A member is damaged",
+        _ERROR,
+        "make the zip again, test it with `unzip -t`, upload it again",
+    ),
+    "zip.corrupt-data": Entry(
+        "A member's compressed data are damaged",
+        _ERROR,
+        "make the zip again, test it with `unzip -t`, upload it again",
+    ),
+    "zip.prefix-data": Entry(
+        "Other bytes before the zip begins",
+        _WARNING,
+        "submit a plain zip, not a self-extracting program or a combined file",
+    ),
+    "zip.trailing-data": Entry(
+        "Other bytes after the zip ends",
+        _WARNING,
+        "make the zip again; the upload or an editor has added to it",
+    ),
+    "zip.trailing-padding": Entry(
+        "Blank bytes after the zip ends", _NOTE, "nothing to do; some programs and uploads add them"
+    ),
+    "zip.unused-bytes": Entry(
+        "Bytes inside the zip that belong to no member",
+        _WARNING,
+        "make a new zip instead of deleting members from an old one",
+    ),
+    "zip.encrypted": Entry(
+        "Protected by a password", _ERROR, "make the zip again without a password"
+    ),
+    "zip.method-unsupported": Entry(
+        "A compression that not every program can read",
+        _ERROR,
+        "choose the method Deflate (the usual one) or Store when making the zip",
+    ),
+    "zip.too-many-members": Entry(
+        "More files than allowed",
+        _ERROR,
+        "leave out data sets, environments (venv, node_modules) and .git",
+        Fault.LIMIT,
+    ),
+    "zip.member-too-large": Entry(
+        "A file larger than allowed",
+        _ERROR,
+        "leave out data sets; save the weights alone, without the optimiser's state",
+        Fault.LIMIT,
+    ),
+    "zip.too-large": Entry(
+        "Unpacks to more than is allowed",
+        _ERROR,
+        "leave out data sets, old checkpoints and environments",
+        Fault.LIMIT,
+    ),
+    "zip.ratio": Entry(
+        "Unpacks to suspiciously much, as a zip bomb does",
+        _ERROR,
+        "leave out files that hold nothing but one repeated value",
+        Fault.LIMIT,
+    ),
+    "zip.nested-archive": Entry(
+        "An archive inside the zip",
+        _WARNING,
+        "put the files themselves into the zip: archives inside it are not opened",
+    ),
+    "zip.link": Entry(
+        "A link instead of a file",
+        _ERROR,
+        "put the file itself in its place (without zip's option -y)",
+    ),
+    "zip.device": Entry(
+        "A pipe, socket or device instead of a file", _ERROR, "leave it out of the zip"
+    ),
+    "zip.kind-mismatch": Entry(
+        "A folder by one record, a file by another",
+        _ERROR,
+        "make a new zip with another program",
+    ),
+    "zip.folder-with-data": Entry(
+        "A folder with contents of its own", _ERROR, "make a new zip with another program"
+    ),
+    "zip.name-encoding": Entry(
+        "A name that is not valid UTF-8", _ERROR, "rename the file, best with plain letters"
+    ),
+    "zip.name-legacy": Entry(
+        "A name that does not say how it is encoded",
+        _NOTE,
+        "use plain letters (a-z, 0-9, _) in file names that your code opens",
+    ),
+    "zip.unicode-path-mismatch": Entry(
+        "A member with two different names",
+        _ERROR,
+        "rename the file with plain letters and zip again",
+    ),
+    "zip.name-empty": Entry("A member without a name", _ERROR, "make a new zip"),
+    "zip.name-nul": Entry("A NUL character in a name", _ERROR, "rename the file"),
+    "zip.name-control": Entry("Control characters in a name", _ERROR, "rename the file"),
+    "zip.name-bidi": Entry(
+        "A name that reads otherwise than it is",
+        _ERROR,
+        "rename the file without characters that change the direction of reading",
+    ),
+    "zip.name-invisible": Entry("Invisible characters in a name", _ERROR, "rename the file"),
+    "zip.name-untidy": Entry(
+        "Names that had to be tidied",
+        _NOTE,
+        "nothing to do: ./ and double slashes were dropped, accents were composed",
+    ),
+    "zip.name-too-long": Entry("A name that is too long", _ERROR, "shorten the name"),
+    "zip.too-deep": Entry(
+        "Folders nested too deeply", _ERROR, "zip the files from within their folder", Fault.LIMIT
+    ),
+    "zip.traversal": Entry(
+        "A path that leads outside the submission",
+        _ERROR,
+        "zip from within the folder, so that no path holds `..`",
+    ),
+    "zip.absolute-path": Entry(
+        "An absolute path", _ERROR, "zip from within the folder, so that no path starts with /"
+    ),
+    "zip.drive-path": Entry(
+        "A path on a Windows drive", _ERROR, "zip from within the folder, without full paths"
+    ),
+    "zip.unc-path": Entry(
+        "A path on a network share", _ERROR, "zip from within the folder, without full paths"
+    ),
+    "zip.backslash": Entry(
+        "A backslash in a name", _ERROR, "rename the file, or zip it with another program"
+    ),
+    "zip.windows-separators": Entry(
+        "Backslashes between folders",
+        _WARNING,
+        "old PowerShell writes such zips: use Explorer's Send to > Compressed (zipped) folder, or "
+        "a newer PowerShell",
+    ),
+    "zip.windows-name": Entry(
+        "A name that no file on Windows can have", _WARNING, "rename the file"
+    ),
+    "zip.trailing-dot-or-space": Entry(
+        "A name that ends in a dot or a space", _WARNING, "rename the file"
+    ),
+    "zip.not-portable": Entry(
+        "A name that cannot be unpacked on Windows", _NOTE, 'avoid < > : " | ? * in names'
+    ),
+    "zip.duplicate-name": Entry(
+        "A name that is in the zip twice",
+        _ERROR,
+        "make a new zip: programs differ in which of the two they unpack",
+    ),
+    "zip.case-collision": Entry(
+        "Names that differ only in capitals",
+        _ERROR,
+        "rename one of them: on Windows and macOS one replaces the other",
+    ),
+    "zip.unicode-collision": Entry(
+        "Names that look the same", _ERROR, "rename one of them, best with plain letters"
+    ),
+    "zip.windows-collision": Entry(
+        "Names that are one and the same on Windows", _ERROR, "rename one of them"
+    ),
+    "zip.file-folder-conflict": Entry(
+        "One name for a file and a folder", _ERROR, "rename one of them and make a new zip"
+    ),
+    "zip.junk": Entry(
+        "Leftovers of the operating system or of Python",
+        _NOTE,
+        "nothing to do: they are ignored; `make submit` leaves them out",
+    ),
     # ---- layout: which files there are (stages/check_layout.py)
     "layout.violates-schema": Entry(
         "Not as the assignment's schema wants it",

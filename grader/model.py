@@ -243,7 +243,12 @@ class ZipMember:
 
 @dataclass(frozen=True, slots=True)
 class InspectedZip:
-    """A zip whose directory was vetted. `accepted` is False when a finding forbids unpacking."""
+    """A zip whose directory was vetted. `accepted` is False when a finding forbids unpacking.
+
+    `sha256` is "" when the file was not read in full (no regular file, unreadable, too large).
+    `members` leaves out what operating systems and Python leave behind (zip.junk). `identity`
+    is that of the file that was read: see `grader.readers.steady_file`.
+    """
 
     path: Path
     sha256: str
@@ -251,6 +256,7 @@ class InspectedZip:
     entry_number: str | None
     members: tuple[ZipMember, ...]
     findings: tuple[Finding, ...]
+    identity: tuple[int, ...] = ()
 
     @property
     def accepted(self) -> bool:
