@@ -1,0 +1,60 @@
+"""Read what a case left: every output by its registered reader, the whole against its schema.
+
+The files are a stranger's. Readers open regular files only, within limits, and leave the decoding
+of images to a process that is limited in memory and time and holds nothing of the truth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grader.assignments.validate_tree import describe_tree, violations
+from grader.model import Assignment, CaseRun, CaseSpec, Collected, Finding, TreeFile, Truth
+from grader.readers.load import load_reader
+from grader.readers.reading import Expected, Launch, regular_files
+from grader.stages.load_truth import truth_masks
+
+# The readers whose values have a place of their own in Collected.
+_LABELS, _MASKS = "labels_csv", "mask_images"
+
+
+def collect(
+    case_run: CaseRun, case: CaseSpec, truth: Truth, assignment: Assignment, launch: Launch
+) -> Collected:
+    """Read the outputs of `case_run`; what is missing or odd is a finding, never an exception.
+
+    `launch` starts the decoder's process. Of the truth, readers learn the staged names, the sizes
+    of the masks and the classes, no label and no mask. Raises UsageError for a reader that is not
+    registered.
+    """
+    del assignment  # the case says all that is needed; kept so that all stages are called alike
+    expected = Expected(
+        names=tuple(sorted(item.staged_name for item in truth.items)),
+        sizes_px={
+            stem: (mask.shape[1], mask.shape[0])
+            for stem, mask in sorted(truth_masks(truth).items())
+        },
+        classes=truth.classes,
+        launch=launch,
+    )
+    findings: list[Finding] = []
+    outputs: dict[str, Any] = {}
+    by_reader: dict[str, Any] = {}
+    for output in case.outputs:
+        reading = load_reader(output.reader)(case_run.outputs, output, expected)
+        outputs[output.id] = reading.value
+        by_reader.setdefault(output.reader, reading.value)
+        findings += reading.findings
+    if case.outputs_schema is not None:
+        files = [
+            TreeFile(path, (case_run.outputs / path).lstat().st_size, sha256="")
+            for path in regular_files(case_run.outputs)
+        ]
+        findings += violations(case.outputs_schema, describe_tree(case_run.outputs, files))
+    return Collected(
+        labels=by_reader.get(_LABELS),
+        masks=by_reader.get(_MASKS),
+        findings=tuple(findings),
+        case=case.id,
+        outputs=outputs,
+    )

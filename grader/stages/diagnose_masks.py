@@ -1,0 +1,79 @@
+"""What a set of masks says about how it came about: inverted, turned, all the same, empty, full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from grader.findings import found, listed
+from grader.metrics.counts import BoolArray, count_masks
+from grader.metrics.segmentation import foreground_iou
+from grader.model import Finding
+
+# A gain of the mean IoU that no honest change of a threshold gives away.
+_MIN_GAIN = 0.1
+_MIN_MASKS = 2
+
+_TURNS: Mapping[str, Callable[[BoolArray], BoolArray]] = {
+    "exchanging rows and columns": lambda mask: mask.T,
+    "mirroring them left to right": lambda mask: mask[:, ::-1],
+    "mirroring them top to bottom": lambda mask: mask[::-1],
+    "turning them upside down": lambda mask: mask[::-1, ::-1],
+}
+
+
+def diagnose_masks(
+    masks: Mapping[str, BoolArray], true_masks: Mapping[str, BoolArray]
+) -> list[Finding]:
+    """Findings about masks (H, W) by staged stem, each with a true mask of the same size.
+
+    Nothing is corrected: that a course should ask the student is all that these say.
+    """
+    if not masks:
+        return []
+    findings = list(_uniform(masks))
+    kept = {stem: mask for stem, mask in masks.items() if mask.any() and not mask.all()}
+    if len(kept) < _MIN_MASKS:
+        return findings
+    preds, targets = list(kept.values()), [true_masks[stem] for stem in kept]
+    counts = count_masks(preds, targets)
+    mean = float(foreground_iou.of_counts(counts).mean())
+    if len({(mask.shape, mask.tobytes()) for mask in preds}) == 1 and len(kept) == len(masks):
+        message = f"all {len(masks)} masks are the same, pixel by pixel"
+        findings.append(found("result.identical-masks", message))
+    inverted = float(foreground_iou.of_counts(counts.of_complement()).mean())
+    if inverted >= mean + _MIN_GAIN:
+        message = (
+            f"with foreground and background exchanged, the mean IoU of {len(kept)} masks is "
+            f"{inverted:.4f} instead of {mean:.4f}; they were measured as they are"
+        )
+        findings.append(
+            found("mask.inverted", message, evidence={"iou": mean, "inverted_iou": inverted})
+        )
+        return findings
+    for words, turn in _TURNS.items():
+        turned = [turn(mask) for mask in preds]
+        if any(mask.shape != target.shape for mask, target in zip(turned, targets, strict=True)):
+            continue
+        share = float(foreground_iou(turned, targets).mean())
+        if share >= mean + _MIN_GAIN:
+            message = (
+                f"{words} makes the mean IoU of {len(kept)} masks {share:.4f} instead of "
+                f"{mean:.4f}; they were measured as they are"
+            )
+            findings.append(found("mask.turned", message))
+    return findings
+
+
+def _uniform(masks: Mapping[str, BoolArray]) -> list[Finding]:
+    findings = []
+    for code, words, value in (
+        ("result.empty-masks", "masks without any foreground", False),
+        ("result.full-masks", "masks without any background", True),
+    ):
+        stems = [stem for stem, mask in masks.items() if bool(np.all(mask == value))]
+        if stems:
+            message = f"{words}: {len(stems)} of {len(masks)} ({listed(stems)})"
+            findings.append(found(code, message))
+    return findings
