@@ -1,0 +1,164 @@
+"""Small pictures of each image for the report: image, truth, prediction and their overlap.
+
+The overlap is told apart by colour *and* by texture. The three colours are of the set that Okabe
+and Ito chose to stay apart in every kind of colour blindness ("Color Universal Design", 2008), and
+they also differ in lightness, so they survive a black-and-white print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from grader.errors import TruthError
+from grader.metrics.segmentation import foreground_iou
+from grader.model import Collected, Gallery, Truth, TruthItem
+
+RgbArray = npt.NDArray[np.uint8]  # (H, W, 3)
+MaskArray = npt.NDArray[np.bool_]  # (H, W)
+
+SIDE_PX = 224
+AGREED_RGB = (86, 180, 233)  # sky blue: foreground in both
+EXTRA_RGB = (213, 94, 0)  # vermilion: predicted, but background
+MISSED_RGB = (240, 228, 66)  # yellow, striped: foreground, but not predicted
+
+_AGREED_OPACITY = 0.45
+_WRONG_OPACITY = 0.85
+_STRIPE_PX = 4
+_DIMMED = 0.45  # share of the greyed image that is left under the colours
+_PHOTO_QUALITY = 82
+_OVERLAP_QUALITY = 80
+# Colour at full resolution: the stripes and edges of the overlap are what is looked at.
+_FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+
+
+def build_gallery(
+    truth: Truth, true_masks: Mapping[str, MaskArray], collected: Collected
+) -> tuple[Gallery, ...]:
+    """One entry per hidden image, in the order of the truth.
+
+    `true_masks`: staged stem → (H, W) bool, for the images that have a mask.
+    Raises TruthError for an image of the course that cannot be read.
+    """
+    return tuple(_entry(item, true_masks.get(item.stem), collected) for item in truth.items)
+
+
+def _entry(item: TruthItem, true_mask: MaskArray | None, collected: Collected) -> Gallery:
+    image = _read_image(item)
+    read = (collected.masks or {}).get(item.stem)
+    predicted_mask = None if read is None else read.mask
+    if predicted_mask is not None and true_mask is not None:
+        # A size that differs was made a finding where the mask was read; here it is only drawn.
+        predicted_mask = _fitted(predicted_mask, (true_mask.shape[1], true_mask.shape[0]))
+    return Gallery(
+        name=item.name,
+        staged_name=item.staged_name,
+        label=item.label,
+        predicted=(collected.labels or {}).get(item.staged_name),
+        iou=None if collected.masks is None else _iou(true_mask, predicted_mask),
+        image=photo_jpeg(image),
+        truth=None if true_mask is None else mask_png(true_mask),
+        predicted_mask=None if predicted_mask is None else mask_png(predicted_mask),
+        overlap=None if true_mask is None else overlap_jpeg(image, true_mask, predicted_mask),
+    )
+
+
+def _iou(true_mask: MaskArray | None, predicted_mask: MaskArray | None) -> float | None:
+    """None without a truth; a missing prediction is 0, whatever the truth."""
+    if true_mask is None:
+        return None
+    return (
+        0.0 if predicted_mask is None else float(foreground_iou([predicted_mask], [true_mask])[0])
+    )
+
+
+def photo_jpeg(image: RgbArray, *, side_px: int = SIDE_PX) -> bytes:
+    """`image` (H, W, 3) uint8 RGB as a JPEG whose longer side has at most `side_px`."""
+    return _encoded(".jpg", _shrunk(image, side_px), _jpeg(_PHOTO_QUALITY))
+
+
+def mask_png(mask: MaskArray, *, side_px: int = SIDE_PX) -> bytes:
+    """`mask` (H, W) bool as a 1-bit PNG, white where True, longer side at most `side_px`."""
+    small = _fitted(mask, _small_size(mask.shape, side_px))
+    return _encoded(".png", small.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
+
+
+def overlap_jpeg(
+    image: RgbArray,
+    truth: MaskArray,
+    predicted: MaskArray | None,
+    *,
+    side_px: int = SIDE_PX,
+) -> bytes:
+    """The greyed image (H, W, 3) under the overlap of two masks (H, W), as a JPEG.
+
+    Blue where both are foreground, vermilion where only the prediction is, yellow stripes where
+    only the truth is. `predicted` None counts as empty.
+    """
+    size_px = _small_size(truth.shape, side_px)
+    small = _shrunk(image, side_px)
+    grey = cv2.cvtColor(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    base = small * _DIMMED + grey * (1 - _DIMMED)
+    true_mask = _fitted(truth, size_px)
+    guess = np.zeros_like(true_mask) if predicted is None else _fitted(predicted, size_px)
+    rows, columns = np.indices(true_mask.shape)
+    stripes = (rows + columns) // _STRIPE_PX % 2 == 0
+    missed = true_mask & ~guess
+    for area, colour, opacity in (
+        (true_mask & guess, AGREED_RGB, _AGREED_OPACITY),
+        (guess & ~true_mask, EXTRA_RGB, _WRONG_OPACITY),
+        (missed & stripes, MISSED_RGB, _WRONG_OPACITY),
+        (missed & ~stripes, MISSED_RGB, _AGREED_OPACITY),
+    ):
+        base[area] = base[area] * (1 - opacity) + np.asarray(colour) * opacity
+    drawn = np.clip(base.round(), 0, 255).astype(np.uint8)
+    return _encoded(".jpg", drawn, [*_jpeg(_OVERLAP_QUALITY), *_FULL_COLOUR])
+
+
+def _read_image(item: TruthItem) -> RgbArray:
+    try:
+        with Image.open(item.image) as opened:
+            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise TruthError(f"{item.image}: this image cannot be read: {error}") from error
+
+
+def _small_size(shape: tuple[int, ...], side_px: int) -> tuple[int, int]:
+    """(width, height) of an (H, W, …) array shrunk to `side_px`, never enlarged, never 0."""
+    height_px, width_px = shape[:2]
+    scale = min(1.0, side_px / max(height_px, width_px))
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+def _shrunk(image: RgbArray, side_px: int) -> RgbArray:
+    return _uint8(
+        cv2.resize(image, _small_size(image.shape, side_px), interpolation=cv2.INTER_AREA)
+    )
+
+
+def _fitted(mask: MaskArray, size_px: tuple[int, int]) -> MaskArray:
+    """`mask` in the size (width, height), nearest neighbour."""
+    if (mask.shape[1], mask.shape[0]) == size_px:
+        return mask
+    resized = cv2.resize(mask.astype(np.uint8), size_px, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, dtype=np.bool_)
+
+
+def _jpeg(quality: int) -> Sequence[int]:
+    return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+
+
+def _encoded(suffix: str, picture: npt.NDArray[np.uint8], options: Sequence[int]) -> bytes:
+    pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    done, data = cv2.imencode(suffix, pixels, options)
+    if not done:
+        raise ValueError(f"an array of {picture.shape} cannot be written as {suffix}")
+    return bytes(data)
+
+
+def _uint8(picture: npt.NDArray[np.generic]) -> RgbArray:
+    return np.asarray(picture, dtype=np.uint8)
