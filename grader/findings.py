@@ -790,6 +790,212 @@ CATALOGUE: dict[str, Entry] = {
         "check the order of height and width where the mask is made",
     ),
     # ---- checkpoint: the weights (stages/load_checkpoint.py, networks/)
+    "checkpoint.empty": Entry(
+        "The checkpoint has no bytes",
+        _ERROR,
+        "copy the file again; check that the disk was not full when it was saved",
+    ),
+    "checkpoint.other-format": Entry(
+        "The checkpoint is no file that torch.save wrote",
+        _ERROR,
+        "save the weights with torch.save(model.state_dict(), 'resnet_model.pth')",
+    ),
+    "checkpoint.damaged": Entry(
+        "The checkpoint is cut short or damaged",
+        _ERROR,
+        "copy the file again and try torch.load(path, weights_only=True) on the copy",
+    ),
+    "checkpoint.too-large": Entry(
+        "The checkpoint takes more than a checkpoint may",
+        _ERROR,
+        "save nothing but model.state_dict(): no optimiser, no data, no activations",
+        Fault.LIMIT,
+    ),
+    "checkpoint.limit": Entry(
+        "Opening the checkpoint met a limit of the sandbox",
+        _ERROR,
+        "save nothing but model.state_dict(): no optimiser, no data, no activations",
+        Fault.LIMIT,
+    ),
+    "checkpoint.loader-stopped": Entry(
+        "The checkpoint made the program that opens it stop",
+        _ERROR,
+        "save the weights with torch.save(model.state_dict(), 'resnet_model.pth')",
+    ),
+    "checkpoint.torchscript": Entry(
+        "The checkpoint is a TorchScript program",
+        _ERROR,
+        "save the weights, not the program: torch.save(model.state_dict(), 'resnet_model.pth') "
+        "with the model as it was before torch.jit",
+    ),
+    "checkpoint.torch-export": Entry(
+        "The checkpoint is an exported program",
+        _ERROR,
+        "save the weights, not the program: torch.save(model.state_dict(), 'resnet_model.pth') "
+        "with the model as it was before torch.export",
+    ),
+    "checkpoint.torch-package": Entry(
+        "The checkpoint is a package with code",
+        _ERROR,
+        "save the weights alone: torch.save(model.state_dict(), 'resnet_model.pth')",
+    ),
+    "checkpoint.no-weights": Entry(
+        "The checkpoint holds no tensors",
+        _ERROR,
+        "save the weights with torch.save(model.state_dict(), 'resnet_model.pth')",
+    ),
+    "checkpoint.refused-tensor": Entry(
+        "A tensor that is not read",
+        _ERROR,
+        "save dense float32 tensors: {k: v.cpu().float() for k, v in model.state_dict().items()}",
+    ),
+    "checkpoint.checksum": Entry(
+        "A record of the checkpoint does not have its checksum",
+        _WARNING,
+        "copy the file again: some bytes are not those that were written",
+    ),
+    "checkpoint.whole-module": Entry(
+        "The checkpoint is a whole pickled module; its tensors were read without running it",
+        _NOTE,
+        "save torch.save(model.state_dict(), 'resnet_model.pth'): a pickled module only loads "
+        "where its class is defined, and loading it runs code",
+    ),
+    "checkpoint.extra-classes": Entry(
+        "The checkpoint pickles objects of other classes; they were passed over",
+        _NOTE,
+        "save nothing but model.state_dict(), numbers and text",
+    ),
+    "checkpoint.wrapped": Entry(
+        "The weights lie inside something else",
+        _NOTE,
+        "save the bare state_dict: torch.save(model.state_dict(), 'resnet_model.pth')",
+    ),
+    "checkpoint.left-out": Entry(
+        "Tensors beside the weights were left out",
+        _NOTE,
+        "save nothing but model.state_dict()",
+    ),
+    "checkpoint.other-type": Entry(
+        "The weights are not float32; they were evaluated in float32",
+        _NOTE,
+        "save float32 weights unless your evaluate.py converts them",
+    ),
+    "checkpoint.not-finite": Entry(
+        "Weights that are NaN or infinite",
+        _ERROR,
+        "the training diverged: lower the learning rate, and keep the checkpoint of the best epoch",
+    ),
+    "checkpoint.integer-weights": Entry(
+        "Weights that are whole numbers",
+        _ERROR,
+        "save the float32 weights, before any quantisation",
+    ),
+    "checkpoint.constant-weights": Entry(
+        "Weights without any variation",
+        _WARNING,
+        "check the initialisation, and that the trained model is the one that is saved",
+    ),
+    "checkpoint.untrained": Entry(
+        "The weights look untrained",
+        _WARNING,
+        "save the checkpoint after training, from the model that was trained",
+    ),
+    "checkpoint.not-a-resnet": Entry(
+        "The tensors are not those of a 6n+2 residual network",
+        _WARNING,
+        "a first convolution, stages of n blocks of two convolutions each, a mean pool and one "
+        "output layer: see section 4.2 of the ResNet paper",
+    ),
+    "checkpoint.wrong-depth": Entry(
+        "Another number of layers than the assignment asks for",
+        _WARNING,
+        "6n+2 layers: three stages of n blocks of two convolutions",
+    ),
+    "checkpoint.wrong-width": Entry(
+        "Other numbers of filters than the assignment asks for",
+        _WARNING,
+        "give each stage the number of filters that the assignment names",
+    ),
+    "checkpoint.wrong-kernel": Entry(
+        "Another filter size than the assignment asks for",
+        _WARNING,
+        "use the filter size of the assignment in every convolution but a shortcut's projection",
+    ),
+    "checkpoint.wrong-classes": Entry(
+        "Another number of outputs than there are classes",
+        _WARNING,
+        "the output layer has one unit for each class",
+    ),
+    "checkpoint.wrong-input": Entry(
+        "Another number of input channels than the images have",
+        _WARNING,
+        "the first convolution takes the three channels of an RGB image",
+    ),
+    "checkpoint.wrong-shortcut": Entry(
+        "Another kind of shortcut than the assignment allows",
+        _WARNING,
+        "use the same allowed kind of shortcut wherever the size changes",
+    ),
+    "checkpoint.wrong-norm": Entry(
+        "Another normalisation than the assignment asks for",
+        _WARNING,
+        "put the assignment's normalisation after each convolution",
+    ),
+    "checkpoint.mixed-norm": Entry(
+        "Several kinds of normalisation in one network",
+        _WARNING,
+        "use one kind of normalisation throughout",
+    ),
+    "checkpoint.missing-norm": Entry(
+        "Convolutions without a normalisation beside others that have one",
+        _WARNING,
+        "put a normalisation after each convolution",
+    ),
+    "checkpoint.bare-shortcut": Entry(
+        "Projections in shortcuts without a normalisation",
+        _NOTE,
+        "the ResNet paper has a normalisation after each convolution, projections included",
+    ),
+    "checkpoint.pre-activation": Entry(
+        "Normalisation before the convolutions instead of after them",
+        _WARNING,
+        "put the normalisation right after each convolution and before the activation",
+    ),
+    "checkpoint.extra-tensors": Entry(
+        "Tensors that a 6n+2 residual network does not have",
+        _WARNING,
+        "remove the layers that the assignment does not name",
+    ),
+    "checkpoint.ambiguous-order": Entry(
+        "The order of the convolutions cannot be told",
+        _WARNING,
+        "save model.state_dict() as it is: its order and its names say which layer is which",
+    ),
+    "checkpoint.not-evaluated": Entry(
+        "The checkpoint was not evaluated independently",
+        _NOTE,
+        "the findings about the checkpoint say why",
+    ),
+    "checkpoint.disagrees": Entry(
+        "The predictions are not those of the checkpoint",
+        _WARNING,
+        "hand in the very checkpoint that made the predictions, and preprocess as in training",
+    ),
+    "checkpoint.class-order": Entry(
+        "The network's outputs stand in another order than the alphabet",
+        _WARNING,
+        "sort the class names, as torchvision's ImageFolder does, or save them beside the weights",
+    ),
+    "checkpoint.training-mode": Entry(
+        "The predictions look as if the network was in training mode",
+        _WARNING,
+        "call model.eval() before predicting",
+    ),
+    "checkpoint.norm-told-by-behaviour": Entry(
+        "Only the predictions tell which normalisation this is",
+        _NOTE,
+        "save the name of the normalisation beside the weights",
+    ),
     # ---- result: what the numbers say together (stages/measure.py)
     "result.not-measured": Entry(
         "The truth has nothing to measure this against",

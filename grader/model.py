@@ -175,7 +175,8 @@ class Preprocessing:
     """One declared way to turn an image into the network's input.
 
     `resize`: "stretch" (to size × size), "shorter-side-crop" (shorter side to `resize_px`, centre
-    crop to `size_px`) or "none". `mean`/`std` are per channel on [0, 1] RGB.
+    crop to `size_px`) or "none". `mean`/`std` are per channel on [0, 1] RGB. `interpolation`:
+    "pil-bilinear" (antialiased, as torchvision's Resize on an image) or "cv2-bilinear".
     """
 
     id: str
@@ -185,6 +186,7 @@ class Preprocessing:
     resize_px: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: str = "pil-bilinear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +378,8 @@ class ResNetShape:
     """A 6n+2 residual network as read from tensor shapes alone.
 
     `widths`: filters per stage; `shortcut`: "projection", "zero-padding" or "unknown";
-    `norm`: "batch", "instance", "batch-instance", "layer", "group" or "none".
+    `norm`: "batch", "instance", "batch-instance", "layer", "group" or "none"; "unknown" where only
+    a scale and a shift are stored, as instance, layer and group normalisation all do.
     """
 
     n: int
@@ -392,7 +395,11 @@ class ResNetShape:
 
 @dataclass(frozen=True, slots=True)
 class LoadedCheckpoint:
-    """A checkpoint that was unpickled in the sandbox and handed back as safetensors."""
+    """A checkpoint that was unpickled in the sandbox and handed back as safetensors.
+
+    `module_classes`: module path → class name, known for whole pickled modules only; `metadata`:
+    small plain values that were saved beside the weights. Both are the student's words.
+    """
 
     path: str
     sha256: str
@@ -400,6 +407,8 @@ class LoadedCheckpoint:
     tensors: Path  # safetensors file, outside the sandbox
     shape: ResNetShape | None
     findings: tuple[Finding, ...]
+    module_classes: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --------------------------------------------------------------------------- results
