@@ -132,6 +132,7 @@ class _Search:
         self.beyond_top: list[BeyondTop] = []
         self.open_imports: list[FollowedOpenImport] = []
         self.local_names: set[str] = set()
+        self.extensions: dict[str, dict[str, str]] = {}  # folder → name → compiled module
 
     def run(self) -> Closure:
         while self.waiting and len(self.modules) < _MAX_MODULES:
@@ -230,10 +231,13 @@ class _Search:
         for path in (posixpath.join(base, "__init__.py"), f"{base}.py"):
             if self.tree.is_file(path):
                 return path
-        for other in self.tree.names(folder):
-            if other.startswith(f"{name}.") and other.endswith(_EXTENSIONS):
-                return posixpath.join(folder, other)
-        return None
+        if folder not in self.extensions:
+            self.extensions[folder] = {
+                other.partition(".")[0]: posixpath.join(folder, other)
+                for other in self.tree.names(folder)
+                if other.endswith(_EXTENSIONS)
+            }
+        return self.extensions[folder].get(name)
 
     def _take(self, path: str, item: Import, root: str, parts: tuple[str, ...]) -> None:
         """Queue the files of `import parts` and of the submodules among `from … import` names."""

@@ -24,6 +24,7 @@ _ABSOLUTE = re.compile(
     r"|[A-Za-z]:[\\/]+[^\s\\/:]|~/)[^\n]*"
 )
 _LONGEST_PATH = 400
+_QUESTIONS = {"exists", "isdir", "isfile", "is_dir", "is_file"}
 _PARSERS = ("parse_args", "parse_known_args")
 
 
@@ -32,6 +33,10 @@ def find_absolute_paths(scan: Scan) -> tuple[AbsolutePath, ...]:
     them; help texts and defaults of options are left out."""
     overridden: set[int] = set()
     for sighting in scan.calls:
+        function = sighting.node.func
+        if isinstance(function, ast.Attribute) and function.attr in _QUESTIONS:
+            # `if os.path.exists("/kaggle/input")` asks whether this is that machine
+            overridden.update(id(node) for node in ast.walk(sighting.node))
         for keyword in sighting.node.keywords:
             if keyword.arg in ("default", "help", "description", "epilog", "usage", "metavar"):
                 overridden.update(id(node) for node in ast.walk(keyword.value))

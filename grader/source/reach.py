@@ -7,37 +7,66 @@ faults are not held against a student.
 
 from __future__ import annotations
 
-from grader.source.facts import MAIN_UNIT, MODULE_UNIT
+from grader.source.facts import MAIN_UNIT, MODULE_UNIT, Unit
 from grader.source.imports import Closure
 
+Place = tuple[str, int]
 
-def reached_units(closure: Closure) -> frozenset[tuple[str, int]]:
+
+def reached_units(closure: Closure) -> frozenset[Place]:
     """(path, unit) of the code that running `closure.entry` may run."""
-    reached: set[tuple[str, int]] = set()
-    words: set[str] = set()
-    # A class is built by its name, its methods by any object that has them.
-    waiting: dict[tuple[str, int], tuple[str, str, bool, int | None]] = {}
+    search = _Search()
     for facts in closure.read:
         for number, unit in enumerate(facts.units):
-            runs = number == MODULE_UNIT or (number == MAIN_UNIT and facts.path == closure.entry)
-            if runs:
-                reached.add((facts.path, number))
-                words |= unit.words
+            if number == MODULE_UNIT or (number == MAIN_UNIT and facts.path == closure.entry):
+                search.reach((facts.path, number), unit)
             elif number != MAIN_UNIT:
-                waiting[facts.path, number] = (unit.name, unit.owner, unit.hooked, unit.parent)
-    units = {facts.path: facts.units for facts in closure.read}
-    grew = True
-    while grew:
-        grew = False
-        for key, (name, owner, hooked, parent) in list(waiting.items()):
-            if parent is not None and (key[0], parent) not in reached:
-                continue
-            of_used_class = bool(owner) and owner in words
-            is_hook = name.startswith("__") or hooked
-            called = name in words and (not owner or of_used_class)
-            if called or (of_used_class and is_hook) or (not owner and hooked):
-                reached.add(key)
-                words |= units[key[0]][key[1]].words
-                del waiting[key]
-                grew = True
-    return frozenset(reached)
+                search.wait((facts.path, number), unit)
+    search.run()
+    return frozenset(search.reached)
+
+
+class _Search:
+    """Units wait under the words that could wake them; every word wakes its units once."""
+
+    def __init__(self) -> None:
+        self.reached: set[Place] = set()
+        self.units: dict[Place, Unit] = {}
+        self.by_word: dict[str, list[Place]] = {}
+        self.by_parent: dict[Place, list[Place]] = {}
+        self.words: set[str] = set()
+        self.woken: list[Place] = []
+
+    def wait(self, place: Place, unit: Unit) -> None:
+        self.units[place] = unit
+        for word in {unit.name, unit.owner} - {""}:
+            self.by_word.setdefault(word, []).append(place)
+        if unit.parent is not None:
+            self.by_parent.setdefault((place[0], unit.parent), []).append(place)
+
+    def reach(self, place: Place, unit: Unit) -> None:
+        self.reached.add(place)
+        self.units.pop(place, None)
+        for word in unit.words - self.words:
+            self.words.add(word)
+            self.woken += self.by_word.get(word, ())
+        self.woken += self.by_parent.get(place, ())
+
+    def run(self) -> None:
+        # What waited after the first words were heard has not been woken by them.
+        self.woken += self.units
+        while self.woken:
+            place = self.woken.pop()
+            unit = self.units.get(place)
+            if unit is not None and self._may_run(place, unit):
+                self.reach(place, unit)
+
+    def _may_run(self, place: Place, unit: Unit) -> bool:
+        if unit.parent is not None and (place[0], unit.parent) not in self.reached:
+            return False
+        if not unit.owner:
+            return unit.hooked or unit.name in self.words
+        # A method: its class has to be used, and it be named or be called by the class's makers.
+        return unit.owner in self.words and (
+            unit.hooked or unit.name.startswith("__") or unit.name in self.words
+        )

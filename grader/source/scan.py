@@ -37,6 +37,7 @@ _BUILTINS = frozenset(dir(builtins))
 
 # An alias of an alias of an alias …: longer chains than this are not ordinary student code.
 _MAX_ALIASES = 6
+_MAX_BINDINGS = 16
 _MAX_ATTRIBUTES = 64
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -138,6 +139,7 @@ class Scan:
         self.star_imports: list[str] = []
         self.units: list[Unit] = [Unit("", None, "", False), Unit("", None, "", False)]
         self.scope = Scope("module", None, tree, MODULE_UNIT)
+        self._resolved: dict[tuple[Scope, str, int], tuple[str, ...]] = {}
         _Walk(self).walk(tree)
 
     # ------------------------------------------------------------------ questions
@@ -190,27 +192,37 @@ class Scan:
         return tuple(f"{head}.{suffix}" for head in heads)
 
     def _resolve_name(self, name: str, scope: Scope, aliases: int) -> tuple[str, ...]:
+        key = (scope, name, aliases)
+        if key not in self._resolved:
+            self._resolved[key] = ()  # what a name is bound to by way of itself is nothing
+            self._resolved[key] = self._resolve_bindings(name, scope, aliases)
+        return self._resolved[key]
+
+    def _resolve_bindings(self, name: str, scope: Scope, aliases: int) -> tuple[str, ...]:
         bindings = self.bindings(name, scope)
         if not bindings:
             if name in _BUILTINS:
                 return (f"builtins.{name}",)
-            return tuple(f"{module}.{name}" for module in self.star_imports)
-        targets: list[str] = []
+            return tuple(f"{module}.{name}" for module in self.star_imports[:_MAX_BINDINGS])
+        if len(bindings) > _MAX_BINDINGS:
+            return ()
+        targets: dict[str, None] = {}
         for binding in bindings:
-            if binding.kind == "import":
-                targets.append(binding.target)
-            elif binding.kind == "value" and binding.node is not None and binding.scope is not None:
-                if isinstance(binding.node, ast.Constant) and binding.node.value is None:
-                    continue  # `except ImportError: cv2 = None`
-                if not aliases:
-                    return ()
-                values = self._resolve(binding.node, binding.scope, aliases - 1)
-                if not values:
-                    return ()
-                targets.extend(values)
-            else:
+            found = self._targets(binding, aliases)
+            if found is None:
                 return ()
-        return tuple(dict.fromkeys(targets))
+            targets.update(dict.fromkeys(found))
+        return tuple(targets)[:_MAX_BINDINGS]
+
+    def _targets(self, binding: Binding, aliases: int) -> tuple[str, ...] | None:
+        """What one binding makes of a name; None when that is not known."""
+        if binding.kind == "import":
+            return (binding.target,)
+        if binding.kind != "value" or binding.node is None or binding.scope is None:
+            return None
+        if isinstance(binding.node, ast.Constant) and binding.node.value is None:
+            return ()  # `except ImportError: cv2 = None`
+        return (aliases and self._resolve(binding.node, binding.scope, aliases - 1)) or None
 
     def _resolve_call(self, node: ast.Call, scope: Scope, aliases: int) -> tuple[str, ...]:
         if not isinstance(node.func, (ast.Name, ast.Attribute)) or not node.args:
@@ -509,7 +521,7 @@ class _Walk:
 
     def _word(self, name: str, scope: Scope, words: set[str]) -> None:
         words.add(name)
-        for binding in self.scan.bindings(name, scope):
+        for binding in self.scan.bindings(name, scope)[:_MAX_BINDINGS]:
             if binding.kind == "import":  # `from labels import load as l`: l is load
                 words.add(binding.target.rsplit(".", 1)[-1])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grader.model import CheckedLayout
-from grader.source.facts import FileUse, ModuleFacts
+from grader.source.facts import CallShape, FileUse, ModuleFacts, ParameterDefault
 from grader.source.imports import Closure, close_imports
 from grader.source.parse import MAX_SOURCE_BYTES, Unparsed
 from grader.source.reach import reached_units
@@ -35,12 +35,16 @@ class OpenedFile(NamedTuple):
 
 
 class SurveyedScript(NamedTuple):
-    """One script that the assignment runs, and its closure."""
+    """One script that the assignment runs, and its closure.
+
+    `written_names`: the names, without folders, of all the files that its code writes.
+    """
 
     role: str
     closure: Closure
     reached: frozenset[tuple[str, int]]
     opened: tuple[OpenedFile, ...]
+    written_names: frozenset[str]
 
     @property
     def path(self) -> str:
@@ -59,11 +63,7 @@ class SurveyedSource(NamedTuple):
         return [
             script.path
             for script in self.scripts
-            if script.path != reader
-            and any(
-                opened.use.writes and posixpath.basename(opened.path) == name
-                for opened in script.opened
-            )
+            if script.path != reader and name in script.written_names
         ]
 
 
@@ -127,12 +127,19 @@ def survey_source(
     for role, path in scripts.items():
         closure = close_imports(path, reader.tree, reader, chosen)
         reached = reached_units(closure)
-        surveyed.append(SurveyedScript(role, closure, reached, _opened(closure, reached)))
+        opened = _opened(closure, reached)
+        written = frozenset(posixpath.basename(item.path) for item in opened if item.use.writes)
+        surveyed.append(SurveyedScript(role, closure, reached, opened, written))
         modules.update(closure.modules)
     return SurveyedSource(reader.tree, tuple(surveyed), modules)
 
 
 def _opened(closure: Closure, reached: frozenset[tuple[str, int]]) -> tuple[OpenedFile, ...]:
+    calls: dict[str, list[CallShape]] = {}
+    for facts in closure.read:
+        for shape in facts.calls:
+            if _may_be_local(closure, shape.resolved):
+                calls.setdefault(shape.name, []).append(shape)
     files = []
     for facts in closure.read:
         for use in facts.files:
@@ -140,27 +147,19 @@ def _opened(closure: Closure, reached: frozenset[tuple[str, int]]) -> tuple[Open
             if use.anchor == "file":
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(facts.path), path))
             if use.default is not None:
-                certain = certain and _left_out(closure, use)
+                certain = certain and _left_out(use.default, calls)
             files.append(
                 OpenedFile(facts.path, use, path, certain, (facts.path, use.unit) in reached)
             )
     return tuple(files)
 
 
-def _left_out(closure: Closure, use: FileUse) -> bool:
+def _left_out(default: ParameterDefault, calls: Mapping[str, Sequence[CallShape]]) -> bool:
     """Whether every call leaves the parameter to its default, and there is one."""
-    default = use.default
-    if default is None:
-        return True
-    calls = [
-        shape
-        for facts in closure.read
-        for shape in facts.calls
-        if shape.name == default.function and _may_be_local(closure, shape.resolved)
-    ]
-    return bool(calls) and not any(
+    shapes = calls.get(default.function, ())
+    return bool(shapes) and not any(
         shape.starred or shape.positional > default.position or default.name in shape.keywords
-        for shape in calls
+        for shape in shapes
     )
 
 

@@ -35,6 +35,7 @@ from grader.source.tree import SourceTree
 
 _CODES = {"network": "source.network", "subprocess": "source.subprocess"}
 _MOST_LINES = 6
+_MOST_OF_A_CODE = 40
 
 
 def check_source(layout: CheckedLayout, assignment: Assignment) -> tuple[Finding, ...]:
@@ -117,9 +118,16 @@ class _Check:
         line: int | None = None,
         hint: str | None = None,
     ) -> None:
-        draft = self.drafts.setdefault(_Key(code, path, subject), _Draft(message, hint))
+        key = _Key(code, path, subject)
+        if key not in self.drafts and self._is_full(code):
+            return
+        draft = self.drafts.setdefault(key, _Draft(message, hint))
         if line is not None and line not in draft.lines:
             draft.lines.append(line)
+
+    def _is_full(self, code: str) -> bool:
+        """Whether there is enough of `code`: a page of the same helps nobody."""
+        return sum(key.code == code for key in self.drafts) >= _MOST_OF_A_CODE
 
     def _findings(self) -> Iterator[Finding]:
         ordered = sorted(
@@ -213,7 +221,7 @@ class _Check:
             code = _CODES.get(rule.kind, code)
             tail = needed_by
             if not runs(unit):
-                code, tail = "source.forbidden-unused", ", in code that no script of the zip runs"
+                code, tail = "source.forbidden-unused", " (in code that no script runs)"
             self._add(code, facts.path, rule.name, f"{facts.path} {what}, {said}{why}{tail}", line)
 
         for item in facts.imports:
@@ -224,18 +232,25 @@ class _Check:
                 if rule is not None:
                     imported.add(rule.name)
                     report(
-                        rule, f"imports {module}", item.line, item.unit, "source.forbidden-import"
+                        rule,
+                        f"imports {quoted(module)}",
+                        item.line,
+                        item.unit,
+                        "source.forbidden-import",
                     )
         for use in facts.uses:
             if use.name.partition(".")[0] in local:
                 continue
-            rule = self.rules.forbidding(use.name)
-            if rule is not None and rule.name not in imported:
-                report(rule, f"uses {use.name}", use.line, use.unit, "source.forbidden-import")
             rule = self.rules.forbidding_call(use.name) if use.called else None
             if rule is not None:
                 name = use.name.removeprefix("builtins.")
-                report(rule, f"calls {name}()", use.line, use.unit, "source.forbidden-call")
+                report(rule, f"calls {quoted(name)}()", use.line, use.unit, "source.forbidden-call")
+                continue
+            rule = self.rules.forbidding(use.name)
+            if rule is not None and rule.name not in imported:
+                report(
+                    rule, f"uses {quoted(use.name)}", use.line, use.unit, "source.forbidden-import"
+                )
         if script is not None and not self.rules.pretrained_weights:
             for pretrained in facts.pretrained:
                 self._add(
@@ -271,11 +286,13 @@ class _Check:
                     item.line,
                 )
             else:
-                self._missing(path, item.line, module, f"{top}.py", script)
+                self._missing(path, item.line, item.module, f"{top}.py", script)
 
     def _missing(
         self, path: str, line: int, module: str, expected: str, script: SurveyedScript
     ) -> None:
+        if self._is_full("source.missing-local-module"):
+            return
         said, hint = explain_absent_module(expected, self.files, script.path)
         if not said and "." in module:
             said = f"; {expected} is not in the zip"
@@ -351,7 +368,7 @@ class _Check:
                 or opened.path in self.files
                 or self._is_absent_checkpoint(opened.path)
             )
-            if not is_expected:
+            if not is_expected and not self._is_full("source.opens-missing-file"):
                 self._opens_missing(opened, script)
 
     def _is_absent_checkpoint(self, path: str) -> bool:

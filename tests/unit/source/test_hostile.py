@@ -1,0 +1,65 @@
+"""Source that is made to cost time: the work grows with its size, not with its cunning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.source.parse import Unparsed
+from grader.source.read import read_module
+from grader.source.survey import MAX_TOTAL_BYTES, survey_source
+
+COURSE = (3, 11)
+
+# Each of these took exponential or quadratic time in some natural way of writing the reader.
+PROGRAMS = {
+    "aliases of aliases": "import os\n"
+    + "".join(f"a{n + 1} = a{n}\n" * 40 for n in range(30))
+    + "a0 = os\na30.system('x')\n" * 50,
+    "imports under one name": "".join(f"import m{n} as x\n" for n in range(3000))
+    + "y = x\nz = y\n" * 2000
+    + "z.f()\n" * 2000,
+    "a name bound to itself": "x = x.y\n" * 3000 + "x.f()\n" * 2000,
+    "nested getattr": "getattr(" * 80 + "x" + ", 'y')" * 80 + "\n",
+    "a long chain of attributes": "x" + ".y" * 900 + "()\n",
+    "a chain of functions": "".join(f"def f{n}():\n f{n + 1}()\n" for n in range(6000)) + "f0()\n",
+    "functions in functions": "".join(" " * n + f"def f{n}():\n" for n in range(95))
+    + " " * 95
+    + "pass\n",
+    "many conditions": "if a and (b or cuda):\n  x = 1\n" * 4000,
+    "a condition of many": "if " + " and ".join(["cuda"] * 20000) + ": pass\n",
+    "star imports": "".join(f"from m{n} import *\n" for n in range(3000)) + "f()\n" * 3000,
+    "many files": "".join(f"open('f{n}')\n" for n in range(8000)),
+    "many defaults": "".join(f"def f(p{n}='x'):\n open(p{n})\nf()\n" for n in range(3000)),
+    "one long string": "x = '" + "/home/" * 30000 + "'\n",
+    "deep joins": "open(" + "os.path.join(" * 60 + "'a'" + ", 'b')" * 60 + ")\n",
+    "additions": "open(" + "+".join(["'a'"] * 900) + ")\n",
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_cunning_does_not_multiply_the_work(name: str, tmp_path: Path) -> None:
+    source = PROGRAMS[name].encode()
+    assert not isinstance(read_module(source, "a.py", COURSE), Unparsed)
+    (tmp_path / "evaluate.py").write_bytes(source)
+    survey_source(tmp_path, {"evaluate": "evaluate.py"}, COURSE)
+
+
+def test_more_source_than_a_submission_has_is_left_unread(tmp_path: Path) -> None:
+    count = MAX_TOTAL_BYTES // 200_000 + 2
+    for number in range(count):
+        (tmp_path / f"m{number}.py").write_text("#" * 200_000)
+    (tmp_path / "evaluate.py").write_text("".join(f"import m{n}\n" for n in range(count)))
+    source = survey_source(tmp_path, {"evaluate": "evaluate.py"}, COURSE)
+    unread = [item for item in source.modules.values() if isinstance(item, Unparsed)]
+    assert unread
+    assert all("MiB" in item.reason for item in unread)
+
+
+def test_a_package_that_imports_thousands_of_modules_ends(tmp_path: Path) -> None:
+    (tmp_path / "evaluate.py").write_text("".join(f"import m{n}\n" for n in range(900)))
+    for number in range(900):
+        (tmp_path / f"m{number}.py").write_text(f"import m{number + 1}\n")
+    source = survey_source(tmp_path, {"evaluate": "evaluate.py"}, COURSE)
+    assert len(source.modules) == 400
