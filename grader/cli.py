@@ -172,7 +172,8 @@ def score(
     from grader.render.text import text
     from grader.sandbox import choose_backend
     from grader.score import score as score_submission
-    from grader.stages.load_truth import load_truth, read_classes
+    from grader.stages.load_truth import load_truth
+    from grader.stages.read_classes import read_classes
 
     definition = load_assignment(assignment)
     if not zip_path.exists():

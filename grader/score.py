@@ -31,12 +31,14 @@ from grader.model import (
 from grader.provenance import describe_provenance, describe_volatile
 from grader.render.gallery import build_gallery
 from grader.sandbox import Backend
+from grader.sandbox.process import answer_of
 from grader.stages.award import award
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source
 from grader.stages.collect import collect
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.load_checkpoint import load_checkpoint
+from grader.stages.load_truth import truth_masks
 from grader.stages.measure import measure
 from grader.stages.run_cases import Staged, run_case, trained_checkpoint
 from grader.stages.stage_images import stage_images
@@ -97,22 +99,22 @@ def score(
             inspected = inspect_zip(zip_path, assignment)
         journey.findings += inspected.findings
         layout = _open(journey, inspected)
-        collected = Collected(labels=None, masks=None, findings=())
+        outputs: tuple[Collected, ...] = ()
         evaluated: IndependentEvaluation | None = None
         if layout is not None:
             with journey.stage("stage_images", "copying the images under neutral names"):
                 stage_images(truth, journey.scratch / "images")
             trained = _train(journey, layout, train_images)
-            collected = _run(journey, layout, trained)
+            outputs = _run(journey, layout, trained)
             if independent and assignment.checkpoint is not None:
                 with journey.stage("independent", "evaluating the checkpoint independently"):
-                    evaluated = _evaluate(journey, layout, trained, collected)
+                    evaluated = _evaluate(journey, layout, trained, _joined(outputs))
         with journey.stage("measure", "measuring"):
-            measurements, noted = measure(collected, truth, assignment)
+            measurements, noted = measure(outputs, truth, assignment)
             awards = award(assignment, measurements)
         journey.findings += noted if layout is not None else ()
         with journey.stage("gallery", "drawing the gallery"):
-            gallery = build_gallery(truth, collected) if layout is not None else ()
+            gallery = build_gallery(truth, truth_masks(truth), _joined(outputs)) if layout else ()
         return Report(
             assignment=assignment,
             zip_name=zip_path.name,
@@ -160,8 +162,8 @@ def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) 
     return trained
 
 
-def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> Collected:
-    collected = Collected(labels=None, masks=None, findings=())
+def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> tuple[Collected, ...]:
+    collected: list[Collected] = []
     staged = Staged(images=journey.scratch / "images", checkpoint=trained)
     for case in journey.assignment.cases:
         if case.on_request:
@@ -169,9 +171,19 @@ def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> Coll
         run = _run_one(journey, layout, case, staged)
         if run is not None:
             with journey.stage("collect", "reading the outputs"):
-                collected = collect(run, case, journey.truth, journey.assignment)
-            journey.findings += collected.findings
-    return collected
+                output = collect(run, case, journey.truth, journey.assignment, answer_of)
+            journey.findings += output.findings
+            collected.append(output)
+    return tuple(collected)
+
+
+def _joined(outputs: Sequence[Collected]) -> Collected:
+    """The labels and masks of all cases: the first case that wrote them counts."""
+    return Collected(
+        labels=next((output.labels for output in outputs if output.labels is not None), None),
+        masks=next((output.masks for output in outputs if output.masks is not None), None),
+        findings=(),
+    )
 
 
 def _run_one(
