@@ -19,10 +19,12 @@ from grader.readers.file_kind import HEAD_BYTES, archive_kind, file_kind
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
-SAMPLE_BYTES = 1 << 16
+SAMPLE_BYTES = 1 << 16  # fewer characters than a cell may have, so a sample always parses
 
 _SAMPLE_LINES = 50
 _SAMPLE_LINE_CHARS = 4096
+# No honest row is longer; what is cut here keeps every cell below the csv module's limit.
+_MAX_LINE_CHARS = 1 << 16
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -49,20 +51,22 @@ class CsvText:
     nul_characters: int = 0
 
     def lines(self) -> Iterator[str]:
-        """Lines with their ends, NUL characters left out."""
+        """Lines with their ends, without NUL characters and cut at 64 Ki characters."""
         self.nul_characters = 0
         stream = io.TextIOWrapper(
             io.BytesIO(self.data), encoding=self.encoding, errors="replace", newline=""
         )
         for line in stream:
-            if "\0" in line:
-                self.nul_characters += line.count("\0")
-                yield line.replace("\0", "")
-            else:
-                yield line
+            cut = line if len(line) <= _MAX_LINE_CHARS else f"{line[:_MAX_LINE_CHARS]}\n"
+            nul_characters = cut.count("\0")
+            if nul_characters:
+                self.nul_characters += nul_characters
+                cut = cut.replace("\0", "")
+            yield cut
 
     def rows(self, delimiter: str, quoting: Quoting = csv.QUOTE_MINIMAL) -> Iterator[Row]:
-        """Rows of cells. Raises csv.Error for a cell beyond the csv module's limit (128 KiB)."""
+        """Rows of cells. Raises csv.Error where a quotation mark that is never closed makes a cell
+        longer than the csv module's limit (128 KiB)."""
         if delimiter == " ":
             for number, line in enumerate(self.lines(), start=1):
                 yield Row(number, line.rstrip().split(None, 1))
@@ -141,10 +145,7 @@ def read_columns(data: bytes) -> tuple[str, ...] | None:
     text = decode_csv(data[:SAMPLE_BYTES], "")
     if isinstance(text, Finding):
         return None
-    try:
-        for row in text.rows(text.sniff_delimiter(lambda _: False)):
-            if any(cell.strip() for cell in row.cells):
-                return tuple(cell.strip()[:200] for cell in row.cells[:100])
-    except csv.Error:
-        return None
+    for row in text.rows(text.sniff_delimiter(lambda _: False)):
+        if any(cell.strip() for cell in row.cells):
+            return tuple(cell.strip()[:200] for cell in row.cells[:100])
     return ()

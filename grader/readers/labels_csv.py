@@ -115,17 +115,17 @@ def _read_table(
     text: CsvText, names: ImageNames, classes: Sequence[str] | None, path: str
 ) -> _Table:
     delimiter = text.sniff_delimiter(lambda cell: names.resolve(cell)[0] is not None)
-    table = _try_table(text, names, classes, path, delimiter, csv.QUOTE_MINIMAL)
-    if (table is None or len(table.labels) < len(names.exact)) and b'"' in text.data:
+    try:
+        table = _fill_table(text, names, classes, path, delimiter, csv.QUOTE_MINIMAL)
+    except csv.Error:
+        table = _Table({}, [])
+    if len(table.labels) < len(names.exact) and b'"' in text.data:
         # A quotation mark that is never closed swallows the rows after it.
-        plain = _try_table(text, names, classes, path, delimiter, csv.QUOTE_NONE)
-        if plain is not None and (table is None or len(plain.labels) > len(table.labels)):
+        plain = _fill_table(text, names, classes, path, delimiter, csv.QUOTE_NONE)
+        if len(plain.labels) > len(table.labels):
             message = "a quotation mark is never closed; the rows were read as if it were a letter"
             plain.findings.append(found("labels.malformed-quotes", message, path=path))
             table = plain
-    if table is None:
-        message = f"{path} has a field of more than {csv.field_size_limit()} characters"
-        table = _Table({}, [found("labels.unreadable", message, path=path)])
     if text.nul_characters:
         message = f"{path} holds {text.nul_characters} NUL characters; they were left out"
         table.findings.append(found("labels.nul-bytes", message, path=path))
@@ -135,21 +135,18 @@ def _read_table(
     return table
 
 
-def _try_table(
+def _fill_table(
     text: CsvText,
     names: ImageNames,
     classes: Sequence[str] | None,
     path: str,
     delimiter: str,
     quoting: Quoting,
-) -> _Table | None:
+) -> _Table:
     rows = text.rows(delimiter, quoting)
-    try:
-        sample = list(islice(rows, _SAMPLE_ROWS))
-        columns = _find_columns(sample, names, classes, path)
-        return _Filling(names, columns, path).fill(chain(sample, rows))
-    except csv.Error:
-        return None
+    sample = list(islice(rows, _SAMPLE_ROWS))
+    columns = _find_columns(sample, names, classes, path)
+    return _Filling(names, columns, path).fill(chain(sample, rows))
 
 
 def _find_columns(

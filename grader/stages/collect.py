@@ -12,6 +12,7 @@ from grader.assignments.validate_tree import describe_tree, violations
 from grader.model import Assignment, CaseRun, CaseSpec, Collected, Finding, TreeFile, Truth
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected, Launch, regular_files
+from grader.sandbox.process import answer_of
 from grader.stages.load_truth import truth_masks
 
 # The readers whose values have a place of their own in Collected.
@@ -19,7 +20,11 @@ _LABELS, _MASKS = "labels_csv", "mask_images"
 
 
 def collect(
-    case_run: CaseRun, case: CaseSpec, truth: Truth, assignment: Assignment, launch: Launch
+    case_run: CaseRun,
+    case: CaseSpec,
+    truth: Truth,
+    assignment: Assignment,
+    launch: Launch = answer_of,
 ) -> Collected:
     """Read the outputs of `case_run`; what is missing or odd is a finding, never an exception.
 
