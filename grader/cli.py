@@ -453,6 +453,32 @@ def doctor() -> None:
     sys.exit(EXIT_MET if any(b.works and b.isolation == "full" for b in backends) else EXIT_NOT_MET)
 
 
+# --------------------------------------------------------------------------- findings
+
+
+@main.command()
+@click.argument("code", required=False)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="`markdown` is the page docs/findings.md.",
+)
+def findings(code: str | None, style: str) -> None:
+    """Explain a finding's code, or list all of them."""
+    from grader.findings import CATALOGUE
+    from grader.render.catalogue import catalogue_markdown, catalogue_text, entry_text
+
+    if code is None:
+        click.echo(catalogue_markdown() if style == "markdown" else catalogue_text())
+    elif code in CATALOGUE:
+        click.echo(entry_text(code, CATALOGUE[code]))
+    else:
+        raise UsageError(f"there is no finding {code!r}", hint="`grader findings` lists all codes")
+
+
 # --------------------------------------------------------------------------- integrations
 
 
