@@ -3,8 +3,9 @@
 A report for students is made by taking things out **before** anything is rendered, and what may
 stay is listed, so that a renderer cannot show what it never gets. Out go labels, masks, images and
 their names, values per image, the confusion matrix (with one image a class it tells every label),
-the staging seed, the evidence of findings, everything about the course's machine; of the program's
-own output only the end stays, for a program can print the hidden images.
+the staging seed and the truth's hash that it comes from, the evidence of findings, everything about
+the course's machine. Of the program's own output only the end stays: a program can print the
+hidden images.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ Audience = Literal["ta", "student"]
 # Enough for a traceback and a few epochs, too little to carry a picture out.
 STUDENT_OUTPUT_CHARS = 4096
 
+# Without the truth's hash: the staging seed, and with it every name's class, is made from it.
 _PROVENANCE = (
     "zip_sha256",
-    "truth_sha256",
     "definition_sha256",
     "assignment",
     "versions",

@@ -24,7 +24,8 @@ MaskArray = npt.NDArray[np.bool_]  # (H, W)
 SIDE_PX = 224
 AGREED_RGB = (86, 180, 233)  # sky blue: foreground in both
 EXTRA_RGB = (213, 94, 0)  # vermilion: predicted, but background
-MISSED_RGB = (240, 228, 66)  # yellow, striped: foreground, but not predicted
+MISSED_RGB = (240, 228, 66)  # yellow, striped with
+STRIPE_RGB = (70, 66, 20)  # its dark shade: foreground, but not predicted
 
 _AGREED_OPACITY = 0.45
 _WRONG_OPACITY = 0.85
@@ -112,7 +113,7 @@ def overlap_jpeg(
         (true_mask & guess, AGREED_RGB, _AGREED_OPACITY),
         (guess & ~true_mask, EXTRA_RGB, _WRONG_OPACITY),
         (missed & stripes, MISSED_RGB, _WRONG_OPACITY),
-        (missed & ~stripes, MISSED_RGB, _AGREED_OPACITY),
+        (missed & ~stripes, STRIPE_RGB, _WRONG_OPACITY),
     ):
         base[area] = base[area] * (1 - opacity) + np.asarray(colour) * opacity
     drawn = np.clip(base.round(), 0, 255).astype(np.uint8)

@@ -1,0 +1,277 @@
+"""report.html: the whole report as one page that needs nothing but itself.
+
+- Every text goes through Jinja's autoescaping and, before that, through `printable`: no place in a
+  template can forget it.
+- A Content-Security-Policy allows the page's own style and script by their hashes, pictures inside
+  the page, and nothing else: what slipped through the escaping would still not run.
+- The page reads without JavaScript; the script only sorts and filters the gallery.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from grader.model import Award, Gallery, Measurement, Report
+from grader.render import figures, words
+from grader.render.audience import Audience, seen_by
+from grader.render.charts import (
+    BarChart,
+    CurveChart,
+    HeatMap,
+    bar_chart,
+    curve_chart,
+    heat_map,
+)
+from grader.render.confusion import Confusion, confusion_of
+from grader.render.histogram import Histogram, histogram_of
+from grader.render.printable import printable, shortened
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+# Pictures in one page, as bytes before base64 makes four of three: together below 15 MB.
+PICTURES_BYTES = 10_500_000
+OUTPUT_CHARS = 65_536  # of stdout, and as much again of stderr
+_SAMPLE_SHARE = (
+    0.25  # of the pictures, when not all fit: an even sample of those not among the worst
+)
+_MISTAKES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Criterion:
+    award: Award
+    measurement: Measurement | None
+    chart: CurveChart
+
+
+@dataclass(frozen=True, slots=True)
+class _Distribution:
+    measurement: Measurement
+    histogram: Histogram
+    chart: BarChart
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfusionView:
+    matrix: Confusion
+    chart: HeatMap
+    mistakes: Sequence[tuple[int, int, int]]
+    left_out: int
+
+
+def html(report: Report, *, audience: Audience = "ta") -> str:
+    """The page as text, to be written as UTF-8. Equal reports give equal pages."""
+    report = seen_by(report, audience)
+    measured = {measurement.id: measurement for measurement in report.measurements}
+    style, script = _source("report.css"), _source("report.js")
+    shots, left_out = choose_shots(report.gallery)
+    return _template().render(
+        report=report,
+        audience=audience,
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        criteria=[
+            _Criterion(
+                award,
+                measured.get(award.measurement),
+                curve_chart(award, measured.get(award.measurement)),
+            )
+            for award in report.awards
+        ],
+        groups=words.by_severity(report.findings),
+        shots=shots,
+        left_out=left_out,
+        distributions=list(_distributions(report)),
+        confusion=_confusion(report),
+        candidates=_candidates(report),
+        sandbox=_isolation(report.provenance),
+        provenance=list(_flattened(report.provenance)),
+        volatile=list(_flattened(report.volatile)),
+    )
+
+
+def choose_shots(
+    gallery: Sequence[Gallery], *, pictures_bytes: int = PICTURES_BYTES
+) -> tuple[list[Gallery], int]:
+    """The images that the page shows, worst first, and how many were left out.
+
+    Worst is the lowest IoU, then a wrong label, then the name. When the pictures take more than
+    `pictures_bytes`, three quarters of the room go to the worst and the rest to an even sample
+    of the others.
+    """
+    ranked = sorted(gallery, key=_badness)
+    sizes = list(map(_picture_bytes, ranked))
+    if sum(sizes) <= pictures_bytes:
+        return ranked, 0
+    worst, used = 0, 0
+    while used + sizes[worst] <= pictures_bytes * (1 - _SAMPLE_SHARE):
+        used += sizes[worst]
+        worst += 1
+    others = len(ranked) - worst
+    wanted = int((pictures_bytes - used) / (sum(sizes[worst:]) / others))
+    sample: list[Gallery] = []
+    for number in range(wanted):
+        index = worst + (number * others) // wanted
+        if used + sizes[index] <= pictures_bytes:
+            used += sizes[index]
+            sample.append(ranked[index])
+    return ranked[:worst] + sample, others - len(sample)
+
+
+def _badness(image: Gallery) -> tuple[float, bool, str, str]:
+    iou = 1.0 if image.iou is None else image.iou
+    return iou, image.predicted == image.label, image.name, image.staged_name
+
+
+def _picture_bytes(image: Gallery) -> int:
+    pictures = (image.image, image.truth, image.predicted_mask, image.overlap)
+    return sum(len(picture) for picture in pictures if picture is not None)
+
+
+def _distributions(report: Report) -> Iterator[_Distribution]:
+    for measurement in report.measurements:
+        histogram = histogram_of(measurement)
+        if histogram is not None:
+            yield _Distribution(measurement, histogram, bar_chart(histogram, measurement))
+
+
+def _confusion(report: Report) -> _ConfusionView | None:
+    matrix = confusion_of(report)
+    if matrix is None or not matrix.total:
+        return None
+    mistakes = matrix.mistakes()
+    left_out = max(0, len(mistakes) - _MISTAKES)
+    return _ConfusionView(matrix, heat_map(matrix), mistakes[:_MISTAKES], left_out)
+
+
+def _candidates(report: Report) -> list[tuple[bool, str, str, str]]:
+    """(chosen, what was tried, accuracy, agreement) per candidate of the independent evaluation."""
+    if report.independent is None:
+        return []
+    rows = []
+    for candidate in report.independent.candidates:
+        name = candidate.get("id", candidate.get("preprocessing", ""))
+        rows.append(
+            (
+                name == report.independent.preprocessing,
+                str(candidate.get("title", name)),
+                figures.value(candidate.get("accuracy")),
+                figures.percent(candidate.get("agreement")),
+            )
+        )
+    return rows
+
+
+def _isolation(provenance: Mapping[str, Any]) -> str:
+    """`full`, `reduced`, `none`, or nothing where the report does not say."""
+    sandbox = provenance.get("sandbox")
+    return str(sandbox.get("isolation", "")) if isinstance(sandbox, Mapping) else ""
+
+
+def _flattened(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """(words, content) per leaf of nested mappings: `versions · torch`."""
+    for name, content in mapping.items():
+        words_of_name = str(name).replace("_", " ")
+        path = f"{above} · {words_of_name}" if above else words_of_name
+        if isinstance(content, Mapping):
+            yield from _flattened(content, path)
+        else:
+            yield path, "–" if content is None else str(content)
+
+
+# --------------------------------------------------------------------------- the template
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        value=figures.value,
+        percent=figures.percent,
+        interval=figures.interval,
+        level=figures.level,
+        marks=figures.marks,
+        seconds=figures.seconds,
+        size=figures.size,
+        counted=figures.counted,
+        output=_output,
+        data_uri=_data_uri,
+        title=words.finding_title,
+        run_status=words.run_status,
+        severity_counts=words.severity_counts,
+    )
+    environment.globals.update(
+        verdicts=words.VERDICTS,
+        verdict_meanings=words.VERDICT_MEANINGS,
+        severity_meanings=words.SEVERITY_MEANINGS,
+        faults=words.FAULTS,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _shown(content: Any) -> Any:
+    """Every text that a template prints, made visible; what the templates built stays."""
+    if isinstance(content, str) and not isinstance(content, Markup):
+        return printable(content)
+    return content
+
+
+def _output(text: str) -> Markup:
+    """What a program printed: bounded, on its own lines, escaped."""
+    bounded, _ = shortened(text, OUTPUT_CHARS)
+    return escape(printable(bounded, lines=True))
+
+
+def _data_uri(picture: bytes) -> Markup:
+    """A `data:` URI; raises ValueError for bytes that are neither PNG nor JPEG."""
+    if picture.startswith(b"\x89PNG"):
+        kind = "png"
+    elif picture.startswith(b"\xff\xd8\xff"):
+        kind = "jpeg"
+    else:
+        raise ValueError("a picture of the gallery is neither PNG nor JPEG")
+    # Only the base64 alphabet: nothing in it needs escaping.
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(picture).decode()}")
+
+
+@cache
+def _source(name: str) -> Markup:
+    """The page's own style or script, as it stands beside the templates."""
+    text = (TEMPLATES / name).read_text("utf-8")
+    assert "</" not in text, "would end its element early"
+    return Markup(text)
+
+
+def _policy(style: str, script: str) -> str:
+    """The Content-Security-Policy of the page (W3C CSP 3): own style and script, data: pictures."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src 'sha256-{_digest(style)}'",
+            f"script-src 'sha256-{_digest(script)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
