@@ -513,6 +513,31 @@ class CheckResult:
     passed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """One file of a packed zip, or one that was left out of it, and why."""
+
+    path: str
+    size_bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackedZip:
+    """What `grader pack` made. `written` is False when the zip at `path` was kept because the
+    new one fails worse; `reason` says so. `check` is what the course will say of the new one."""
+
+    path: Path
+    entry_number: str
+    sha256: str
+    size_bytes: int
+    files: tuple[PackedFile, ...]
+    left_out: tuple[PackedFile, ...]
+    check: CheckResult
+    written: bool
+    reason: str = ""
+
+
 class Verdict(StrEnum):
     GRADED = "graded"  # every criterion was measured
     PARTLY_GRADED = "partly-graded"  # something could not be measured

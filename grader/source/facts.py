@@ -20,6 +20,7 @@ __all__ = [
     "FileUse",
     "Import",
     "ModuleFacts",
+    "NamedFile",
     "OpenImport",
     "ParameterDefault",
     "PretrainedUse",
@@ -107,6 +108,13 @@ class FileUse(NamedTuple):
     default: ParameterDefault | None
 
 
+class NamedFile(NamedTuple):
+    """A literal that reads like the name of a data file, whatever is done with it."""
+
+    name: str
+    line: int
+
+
 class AbsolutePath(NamedTuple):
     text: str
     line: int
@@ -138,6 +146,7 @@ class ModuleFacts(NamedTuple):
     pretrained: tuple[PretrainedUse, ...]
     calls: tuple[CallShape, ...]
     files: tuple[FileUse, ...]
+    named_files: tuple[NamedFile, ...]
     asked_for: frozenset[str]  # literal paths whose existence is tested somewhere
     absolute_paths: tuple[AbsolutePath, ...]
     cuda: tuple[CudaUse, ...]

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import ast
 import posixpath
+import re
 from typing import NamedTuple
 
-from grader.source.facts import FileUse
+from grader.source.facts import FileUse, NamedFile
 from grader.source.known_paths import UNKNOWN, KnownPath, follow_path
-from grader.source.scan import ARGV_GUARD, FILE_GUARD, TYPE_CHECKING, Scan, Scope, Sighting
+from grader.source.scan import (
+    ARGV_GUARD,
+    DISCARDED,
+    FILE_GUARD,
+    TYPE_CHECKING,
+    Scan,
+    Scope,
+    Sighting,
+)
 
 # function → (position, keyword) of the path. `open`-like functions have a mode.
 _OPENS = {
@@ -85,6 +94,7 @@ _QUESTIONS = {
     "os.path.getsize",
 }
 _LONGEST_PATH = 300
+_DATA_FILE = re.compile(r"[\w.-]+\.(?:json|txt|yaml|yml|toml|pkl|npy|npz)")
 
 
 class _Access(NamedTuple):
@@ -128,6 +138,22 @@ def find_opened_files(scan: Scan) -> tuple[tuple[FileUse, ...], frozenset[str]]:
             )
     asked.discard("")
     return tuple(uses), frozenset(posixpath.normpath(path) for path in asked)
+
+
+def find_named_files(scan: Scan) -> tuple[NamedFile, ...]:
+    """Literals like `class_labels.json`: what is opened by a way too long to follow is still
+    called by its name somewhere. The first line of each."""
+    named: dict[str, NamedFile] = {}
+    for sighting in scan.strings:
+        text = sighting.node.value
+        if (
+            isinstance(text, str)
+            and not sighting.flags & DISCARDED
+            and len(text) <= _LONGEST_PATH
+            and _DATA_FILE.fullmatch(text)
+        ):
+            named.setdefault(text, NamedFile(text, sighting.node.lineno))
+    return tuple(named.values())
 
 
 def _library_access(

@@ -7,7 +7,7 @@ import ast
 from grader.source.facts import CallShape, ModuleFacts
 from grader.source.library_uses import find_library_uses
 from grader.source.machine_ties import find_absolute_paths, find_argv_at_import, find_cuda_uses
-from grader.source.opened_files import find_opened_files
+from grader.source.opened_files import find_named_files, find_opened_files
 from grader.source.parse import Unparsed, parse_source
 from grader.source.scan import Scan
 
@@ -32,6 +32,7 @@ def read_module(data: bytes, path: str, python: tuple[int, int]) -> ModuleFacts 
         pretrained=libraries.pretrained,
         calls=_call_shapes(scan),
         files=files,
+        named_files=find_named_files(scan),
         asked_for=asked_for,
         absolute_paths=find_absolute_paths(scan),
         cuda=find_cuda_uses(scan),
