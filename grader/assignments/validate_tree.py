@@ -145,7 +145,7 @@ class _Violation:
     def _place(self) -> str:
         """The path that is at fault: a file or folder of the document, "" for the tree itself."""
         if "propertyNames" in self.error.absolute_schema_path:
-            return str(self.error.instance)  # jsonschema gives a bad name no path of its own
+            return str(self.error.instance)
         parts = [str(part) for part in self.error.absolute_path]
         inside = len(parts) > 1 and parts[0] in ("files", "folders")
         return parts[1] if inside else ""
@@ -192,9 +192,10 @@ def _levels(schema: Mapping[str, Any], error: ValidationError) -> Iterator[Any]:
     outwards: list[Any] = [schema]
     level: Any = schema
     for part in error.absolute_schema_path:
-        if part == "$ref" and isinstance(level, Mapping):
-            level = _local(schema, str(level["$ref"]))
-        elif isinstance(level, Mapping):
+        while isinstance(level, Mapping) and part not in level and "$ref" in level:
+            level = _local(schema, str(level["$ref"]))  # the path of an error passes over them
+            outwards.append(level)
+        if isinstance(level, Mapping):
             level = level.get(part)
         elif isinstance(level, list) and isinstance(part, int):
             level = level[part]

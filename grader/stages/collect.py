@@ -55,7 +55,12 @@ def collect(
             TreeFile(path, (case_run.outputs / path).lstat().st_size, sha256="")
             for path in regular_files(case_run.outputs)
         ]
-        findings += violations(case.outputs_schema, describe_tree(case_run.outputs, files))
+        told = {finding.code for finding in findings}  # readers know more of the same fault
+        findings += [
+            finding
+            for finding in violations(case.outputs_schema, describe_tree(case_run.outputs, files))
+            if finding.code not in told
+        ]
     return Collected(
         labels=by_reader.get(_LABELS),
         masks=by_reader.get(_MASKS),
