@@ -1,20 +1,12 @@
 """report.json: the whole report as data, described by report.schema.json (JSON Schema 2020-12).
 
-- Marks are **strings** of exact decimals ("2.25"): no reader turns them into a binary fraction.
-- Measured numbers are JSON numbers in their shortest exact form; what is not finite is null.
-- The order of keys is fixed, lists keep the order of the report, so equal reports are equal bytes.
-- Whatever differs from run to run stands below the top-level key `volatile` and nowhere else:
-  times, the host, durations, memory, speed, and what the program printed (it may print times).
-- Controls and invisible characters are written as \\u escapes: `cat report.json` is harmless.
+Whatever differs from run to run stands below the top-level key `volatile` and nowhere else: times,
+the host, durations, memory, speed, and what the program printed (it may print times). The form of
+numbers and texts is told in `grader.render.plain_json`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +23,15 @@ from grader.model import (
 )
 from grader.render.audience import Audience, seen_by
 from grader.render.histogram import histogram_document, histogram_of
-from grader.render.printable import UNSAFE
+from grader.render.plain_json import json_text, plain_object
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).with_name("report.schema.json")
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 def report_json(report: Report, *, audience: Audience = "ta") -> str:
     """The text of report.json, UTF-8 encodable, with a final newline."""
-    document = report_document(report, audience=audience)
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n")) + "\n"
+    return json_text(report_document(report, audience=audience))
 
 
 def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, Json]:
@@ -74,7 +62,7 @@ def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, J
         "marks": {"given": report.marks, "max": report.max_marks},
         "awards": [_award(award) for award in report.awards],
         "measurements": [_measurement(measurement) for measurement in report.measurements],
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_document(finding) for finding in report.findings],
         "independent": None if report.independent is None else _independent(report.independent),
         "runs": [_run(run) for run in report.runs],
         "images": [_image(image) for image in report.gallery],
@@ -87,9 +75,7 @@ def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, J
             else {"images_per_second": report.independent.images_per_second},
         },
     }
-    plain = _plain(document)
-    assert isinstance(plain, dict)
-    return plain
+    return plain_object(document)
 
 
 def _award(award: Award) -> dict[str, Any]:
@@ -132,7 +118,8 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding with its title, as it stands in report.json and in the JSON of a check."""
     place, entry = finding.place, CATALOGUE.get(finding.code)
     return {
         "code": finding.code,
@@ -205,34 +192,3 @@ def _image(image: Gallery) -> dict[str, Any]:
         "predicted": image.predicted,
         "iou": image.iou,
     }
-
-
-def _plain(content: Any) -> Json:
-    """Only what JSON knows; raises TypeError for what has no plain form."""
-    if isinstance(content, Mapping):
-        return {_text(str(name)): _plain(inner) for name, inner in content.items()}
-    if isinstance(content, str):
-        return _text(content)
-    if isinstance(content, Sequence) and not isinstance(content, (bytes, bytearray)):
-        return [_plain(inner) for inner in content]
-    if hasattr(content, "tolist"):  # numpy's arrays and numbers
-        return _plain(content.tolist())
-    return _number(content)
-
-
-def _number(content: Any) -> Json:
-    if content is None or isinstance(content, (bool, int)):
-        return content
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Decimal):
-        return f"{content:f}"
-    raise TypeError(f"{type(content).__name__} has no place in report.json")
-
-
-def _text(content: str) -> str:
-    return _SURROGATE.sub("\ufffd", str(content))
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return json.dumps(match[0])[1:-1]

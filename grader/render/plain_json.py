@@ -1,0 +1,63 @@
+"""Plain JSON of whatever the stages produced, and its text.
+
+- Marks (Decimal) become **strings** of exact decimals ("2.25"): no reader makes a binary fraction
+  of them. Other numbers keep their shortest exact form; what is not finite becomes null.
+- Keys keep their order, so that equal documents are equal bytes.
+- Controls and invisible characters are written as \\u escapes: `cat report.json` is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from grader.model import Json
+from grader.render.printable import UNSAFE
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def plain(content: Any) -> Json:
+    """Only what JSON knows; raises TypeError for what has no plain form."""
+    if isinstance(content, Mapping):
+        return {_text(str(name)): plain(inner) for name, inner in content.items()}
+    if isinstance(content, str):
+        return _text(content)
+    if isinstance(content, Sequence) and not isinstance(content, (bytes, bytearray)):
+        return [plain(inner) for inner in content]
+    if hasattr(content, "tolist"):  # numpy's arrays and numbers
+        return plain(content.tolist())
+    return _number(content)
+
+
+def plain_object(content: Mapping[str, Any]) -> dict[str, Json]:
+    """`plain` of a mapping."""
+    return {_text(name): plain(inner) for name, inner in content.items()}
+
+
+def json_text(document: Json) -> str:
+    """A plain document as indented text with a final newline, encodable as UTF-8."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n")) + "\n"
+
+
+def _number(content: Any) -> Json:
+    if content is None or isinstance(content, (bool, int)):
+        return content
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Decimal):
+        return f"{content:f}"
+    raise TypeError(f"{type(content).__name__} has no place in a report")
+
+
+def _text(content: str) -> str:
+    return _SURROGATE.sub("\ufffd", str(content))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
