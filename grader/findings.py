@@ -177,6 +177,9 @@ CATALOGUE: dict[str, Entry] = {
     "zip.device": Entry(
         "A pipe, socket or device instead of a file", _ERROR, "leave it out of the zip"
     ),
+    "zip.special-mode": Entry(
+        "A file with special rights", _NOTE, "nothing to do: the rights in the zip are not used"
+    ),
     "zip.kind-mismatch": Entry(
         "A folder by one record, a file by another",
         _ERROR,
@@ -259,7 +262,7 @@ CATALOGUE: dict[str, Entry] = {
         "rename one of them: on Windows and macOS one replaces the other",
     ),
     "zip.unicode-collision": Entry(
-        "Names that look the same", _ERROR, "rename one of them, best with plain letters"
+        "Names that are one and the same to some systems", _ERROR, "rename one of them, best with plain letters"
     ),
     "zip.windows-collision": Entry(
         "Names that are one and the same on Windows", _ERROR, "rename one of them"
@@ -983,7 +986,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "checkpoint.class-order": Entry(
         "The network's outputs stand in another order than the alphabet",
-        _WARNING,
+        _NOTE,
         "sort the class names, as torchvision's ImageFolder does, or save them beside the weights",
     ),
     "checkpoint.training-mode": Entry(
@@ -1037,6 +1040,11 @@ CATALOGUE: dict[str, Entry] = {
         "Masks without any background",
         _WARNING,
         "check the threshold, and that the background is written as 0",
+    ),
+    "result.wrong-class-order": Entry(
+        "The checkpoint is right, but its outputs are named in another order",
+        _WARNING,
+        "name the outputs in the order of training: sorted class folders, saved with the weights",
     ),
     # ---- grader: the grader's own faults
 }

@@ -1,0 +1,386 @@
+"""Evaluate a checkpoint by the grader's own network on the images that the student's code saw.
+
+What the weights alone cannot tell — preprocessing, the names of the outputs, sometimes the kind of
+normalisation — is looked for among short lists, by what explains the student's predictions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from grader.errors import InternalFault
+from grader.findings import found
+from grader.metrics.wilson import wilson_interval
+from grader.model import (
+    CheckpointSpec,
+    Finding,
+    IndependentEvaluation,
+    LoadedCheckpoint,
+    Truth,
+    TruthItem,
+)
+from grader.networks.check_weights import check_weights
+from grader.networks.class_order import ClassOrder, consistency, known_orders, label_key
+from grader.networks.classify import Classifier
+from grader.networks.prepare_image import decode_image, normalise_pixels, resize_image
+from grader.networks.read_shape import ReadNetwork, read_shape
+from grader.networks.resnet_6n2 import Form, build_resnet, possible_forms
+from grader.readers.regular_file import RefusedFileError
+from grader.readers.safetensors_file import SafetensorsFile, read_safetensors
+from grader.stages.try_candidates import Candidate, try_candidates
+
+# Below this share of equal labels, other explanations are looked for …
+_AGREES = 0.95
+# … and one is believed when it holds for at least this share of at least so many images.
+_EXPLAINS = 0.8
+_ENOUGH_IMAGES = 20
+# Predictions that agree less often than this with every candidate come from something else.
+_DISAGREES = 0.9
+# Batches that evaluate.py files go through; in training mode the batch changes the result.
+_BATCH_SIZES = (1, 32)
+_TRAINING_MODE_IMAGES = 64
+_MAX_TENSOR_BYTES = 4 << 30
+_UNUSABLE = frozenset({"checkpoint.not-finite", "checkpoint.integer-weights"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What outputs are compared with, one entry per image in the order of the staged names."""
+
+    labels: tuple[str | None, ...]
+
+    def hits(self, outputs: Sequence[int], order: ClassOrder) -> tuple[int, int]:
+        """(equal labels, images compared); `outputs` may cover the first images only."""
+        equal = [
+            label_key(order.names[output]) == label_key(label)
+            for output, label in zip(outputs, self.labels, strict=False)
+            if label is not None
+        ]
+        return sum(equal), len(equal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explanation:
+    """A candidate and an order of its outputs, and how many of the known labels they give."""
+
+    candidate: Candidate
+    order: ClassOrder
+    hits: int
+    count: int
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.count if self.count else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson_interval(self.hits, self.count)
+
+    @property
+    def percent(self) -> str:
+        return f"{self.share:.1%} of {self.count} images"
+
+
+def evaluate_checkpoint(
+    loaded: LoadedCheckpoint,
+    spec: CheckpointSpec,
+    truth: Truth,
+    student_labels: Mapping[str, str] | None,
+    declared_classes: Sequence[str] | None = None,
+) -> tuple[IndependentEvaluation | None, tuple[Finding, ...]]:
+    """Classify every image of `truth` with the weights alone, and compare.
+
+    `student_labels`: staged name → label as the student's program wrote it; without them the
+    truth's labels choose among the candidates, and without those the definition's first one is
+    taken. `declared_classes`: the names of the network's outputs, where the submission tells them.
+    Returns None with the reason when the weights cannot be run. Raises TruthError for an image
+    that cannot be read.
+    """
+    weights = _weights(loaded)
+    shapes = {name: array.shape for name, array in weights.tensors.items()}
+    reading = read_shape(shapes, loaded.module_classes)
+    network, reason = reading.network, ""
+    if network is None:
+        reason = "the tensors are not those of a network that the grader has"
+    elif network.shape.in_channels != 3:
+        reason = f"the network takes {network.shape.in_channels} channels, the images have 3"
+    elif _UNUSABLE & {f.code for f in check_weights(weights.tensors, reading.layers)}:
+        reason = "the numbers are not those of a trained network"
+    if network is None or reason:
+        return None, (found("checkpoint.not-evaluated", reason, path=loaded.path),)
+    # The staged names are random, so that the first images in their order are a fair sample.
+    items = tuple(sorted(truth.items, key=lambda item: item.staged_name))
+    evaluation = _Evaluation(
+        network=network,
+        weights=weights,
+        spec=spec,
+        items=items,
+        orders=_orders(truth, declared_classes, loaded, network.shape.num_classes),
+        student=None if student_labels is None else _student_labels(items, student_labels),
+        truth=_Labels(tuple(item.label for item in items)),
+    )
+    return evaluation.run(loaded.path)
+
+
+def _weights(loaded: LoadedCheckpoint) -> SafetensorsFile:
+    try:
+        return read_safetensors(loaded.tensors, _MAX_TENSOR_BYTES)
+    except RefusedFileError as error:
+        # `load_checkpoint` has read this very file.
+        raise InternalFault(f"{loaded.tensors}: the tensors changed: {error}") from error
+
+
+def _student_labels(items: Sequence[TruthItem], labels: Mapping[str, str]) -> _Labels | None:
+    known = _Labels(tuple(labels.get(item.staged_name) for item in items))
+    return known if any(label is not None for label in known.labels) else None
+
+
+def _orders(
+    truth: Truth, declared: Sequence[str] | None, loaded: LoadedCheckpoint, num_classes: int
+) -> tuple[ClassOrder, ...]:
+    orders = known_orders(truth.classes, declared, loaded.metadata, num_classes)
+    numbers = ClassOrder("numbers", tuple(f"output {index}" for index in range(num_classes)))
+    return orders or (numbers,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """One network on the images of one truth; `orders` has the course's own first."""
+
+    network: ReadNetwork
+    weights: SafetensorsFile
+    spec: CheckpointSpec
+    items: tuple[TruthItem, ...]
+    orders: tuple[ClassOrder, ...]
+    student: _Labels | None
+    truth: _Labels
+
+    @property
+    def known(self) -> _Labels:
+        """What chooses among the candidates."""
+        return self.truth if self.student is None else self.student
+
+    def run(self, path: str) -> tuple[IndependentEvaluation, tuple[Finding, ...]]:
+        candidates = [
+            Candidate(way, form) for form in self._forms() for way in self.spec.preprocessing
+        ]
+        classifiers = {
+            form: Classifier(build_resnet(self.network, self.weights.tensors, form))
+            for form in dict.fromkeys(candidate.form for candidate in candidates)
+        }
+        start = time.perf_counter()
+        tried = try_candidates(
+            candidates,
+            classifiers,
+            [item.image for item in self.items],
+            lambda outputs: max(self.known.hits(outputs, order) for order in self.orders),
+        )
+        seconds = time.perf_counter() - start
+        best = self._best(tried.finished)
+        explained = best if best.share >= _AGREES else self._by_consistency(tried.finished, best)
+        findings = self._order_findings(explained, path)
+        order = self._right_order(explained)
+        rows = [self._row(candidate, explained.order, order) for candidate in candidates]
+        if self.student is not None and explained.share < _AGREES:
+            batch_rows, noted = self._in_training_mode(explained, path)
+            rows += batch_rows
+            findings += noted
+            if not noted and explained.interval[1] < _DISAGREES:
+                findings.append(
+                    found(
+                        "checkpoint.disagrees",
+                        f"the best of {len(rows)} ways to run the checkpoint "
+                        f"({explained.candidate.way.title}) gives the label of the submission on "
+                        f"{explained.percent}",
+                        path=path,
+                    )
+                )
+        shape = self.network.shape
+        form = explained.candidate.form
+        if shape.norm == "unknown":
+            shape = replace(shape, norm=form.norm.partition("-")[0])
+            message = f"of those that the tensors allow, {form} explains the labels best"
+            findings.append(found("checkpoint.norm-told-by-behaviour", message, path=path))
+        outputs = explained.candidate.outputs
+        right, labelled = self.truth.hits(outputs, order)
+        agreement = None
+        if self.student is not None:
+            equal, compared = self.student.hits(outputs, order)
+            agreement = equal / compared
+        return (
+            IndependentEvaluation(
+                shape=shape,
+                preprocessing=explained.candidate.way.id,
+                accuracy=right / labelled if labelled else None,
+                agreement=agreement,
+                labels={
+                    item.staged_name: order.names[output]
+                    for item, output in zip(self.items, outputs, strict=True)
+                },
+                candidates=tuple(rows),
+                class_order=order.told_by,
+                images_per_second=tried.classified / seconds,
+            ),
+            tuple(findings),
+        )
+
+    # ------------------------------------------------------------------ candidates
+
+    def _forms(self) -> tuple[Form, ...]:
+        """What the tensors allow, and of what looks alike only what the assignment allows."""
+        forms = possible_forms(self.network)
+        allowed = self.spec.constraints.get("norm", ())
+        allowed = {allowed} if isinstance(allowed, str) else set(allowed)
+        wanted = tuple(form for form in forms if form.norm.partition("-")[0] in allowed)
+        return wanted if self.network.shape.norm == "unknown" and wanted else forms
+
+    def _best(self, finished: Sequence[Candidate]) -> _Explanation:
+        """The candidate that explains the known labels best.
+
+        Among the student's labels the best one simply is: its code preprocessed in one way. Chosen
+        by the truth, the maximum would flatter the network, so that there the definition's first
+        candidate stays unless another one is surely better.
+        """
+        best, *others = (self._explain(candidate) for candidate in finished)
+        if self.student is None:
+            first = min((best, *others), key=lambda e: self._place(e.candidate))
+            return first if best.interval[0] <= first.interval[1] else best
+        return best
+
+    def _place(self, candidate: Candidate) -> int:
+        """Where the definition names its preprocessing."""
+        return self.spec.preprocessing.index(candidate.way)
+
+    def _row(
+        self, candidate: Candidate, explaining: ClassOrder, right: ClassOrder
+    ) -> dict[str, Any]:
+        """What the report shows of a candidate; numbers are of the images that it saw.
+
+        `explaining`: the order of the outputs that explains the student's labels; `right`: the one
+        that the truth bears out. They differ only where the submission names outputs wrongly.
+        """
+        row: dict[str, Any] = {
+            "preprocessing": candidate.way.id,
+            "title": candidate.way.title,
+            "form": str(candidate.form),
+            "images": len(candidate.outputs),
+            "finished": len(candidate.outputs) == len(self.items),
+        }
+        compared = (("agreement", self.student, explaining), ("accuracy", self.truth, right))
+        for name, labels, order in compared:
+            hits, count = (0, 0) if labels is None else labels.hits(candidate.outputs, order)
+            if count:
+                low, high = wilson_interval(hits, count)
+                row |= {name: hits / count, f"{name}_low": low, f"{name}_high": high}
+        return row
+
+    # ------------------------------------------------------------------ class order
+
+    def _explain(self, candidate: Candidate) -> _Explanation:
+        """`candidate` under the order that fits best, another than the first only if it is sure."""
+        usual, *others = (
+            _Explanation(candidate, order, *self.known.hits(candidate.outputs, order))
+            for order in self.orders
+        )
+        better = [other for other in others if other.interval[0] > usual.interval[1]]
+        return max(better, key=lambda other: other.hits, default=usual)
+
+    def _by_consistency(self, finished: Sequence[Candidate], best: _Explanation) -> _Explanation:
+        """An order that nobody wrote down, where the labels bear one out; else `best`."""
+        for candidate in finished:
+            pairs = [
+                (output, label)
+                for output, label in zip(candidate.outputs, self.known.labels, strict=True)
+                if label is not None
+            ]
+            told = consistency([output for output, _ in pairs], [label for _, label in pairs])
+            if told.count < _ENOUGH_IMAGES or told.hits < _EXPLAINS * told.count:
+                continue
+            if wilson_interval(told.hits, told.count)[0] <= best.interval[1]:
+                continue
+            source = "the truth" if self.student is None else "the student's predictions"
+            names = tuple(
+                told.names.get(index, f"output {index}")
+                for index in range(self.network.shape.num_classes)
+            )
+            order = ClassOrder(source, names)
+            best = _Explanation(candidate, order, *self.known.hits(candidate.outputs, order))
+        return best
+
+    def _right_order(self, explained: _Explanation) -> ClassOrder:
+        """The order that the outputs are named by: of two, the one that the truth bears out."""
+        outputs = explained.candidate.outputs
+        usual = self.orders[0]
+        if self.truth.hits(outputs, usual)[0] > self.truth.hits(outputs, explained.order)[0]:
+            return usual
+        return explained.order
+
+    def _order_findings(self, explained: _Explanation, path: str) -> list[Finding]:
+        usual = self.orders[0]
+        if explained.order is usual:
+            return []
+        outputs = explained.candidate.outputs
+        before = _Explanation(explained.candidate, usual, *self.known.hits(outputs, usual))
+        seen = (
+            f"in the order of {usual.told_by} they give the known label on {before.percent}, in "
+            f"that of {explained.order.told_by} on {explained.percent}"
+        )
+        if self._right_order(explained) is not usual:
+            return [found("checkpoint.class-order", f"the outputs: {seen}", path=path)]
+        right, count = self.truth.hits(outputs, usual)
+        return [
+            found(
+                "result.wrong-class-order",
+                f"the checkpoint is right on {right} of {count} images when its outputs are named "
+                f"in the order of {usual.told_by}, but the submission names them otherwise: {seen}",
+                path=path,
+            )
+        ]
+
+    # ------------------------------------------------------------------ training mode
+
+    def _in_training_mode(
+        self, explained: _Explanation, path: str
+    ) -> tuple[list[dict[str, Any]], list[Finding]]:
+        """Whether statistics of the batch, as `model.train()` leaves them on, explain more."""
+        form = explained.candidate.form
+        if form.norm != "batch" or self.student is None:
+            return [], []
+        form = replace(form, norm="batch-statistics")
+        network = build_resnet(self.network, self.weights.tensors, form)
+        images = self.items[:_TRAINING_MODE_IMAGES]
+        way = explained.candidate.way
+        inputs = [normalise_pixels(resize_image(decode_image(i.image), way), way) for i in images]
+        rows: list[dict[str, Any]] = []
+        tried: list[_Explanation] = []
+        for size in _BATCH_SIZES:
+            candidate = Candidate(way, form)
+            if len({tuple(tensor.shape) for tensor in inputs}) > 1 and size > 1:
+                continue  # images of several sizes make no batch
+            for start in range(0, len(inputs), size):
+                with torch.inference_mode():
+                    batch = torch.cat(inputs[start : start + size])
+                    candidate.outputs += network(batch).argmax(dim=1).tolist()
+            order = explained.order
+            hits, count = self.student.hits(candidate.outputs, order)
+            tried.append(_Explanation(candidate, order, hits, count))
+            title = f"{way.title}; training mode, batches of {size}"
+            rows.append(
+                self._row(candidate, order, self._right_order(explained)) | {"title": title}
+            )
+        first = explained.candidate.outputs[: len(images)]
+        before = wilson_interval(*self.student.hits(first, explained.order))
+        better = [other for other in tried if other.interval[0] > before[1]]
+        if not better:
+            return rows, []
+        best = max(better, key=lambda other: other.hits)
+        message = (
+            f"with statistics of the batch the checkpoint gives the label of the submission on "
+            f"{best.percent}, with its own running statistics on {explained.percent}"
+        )
+        return rows, [found("checkpoint.training-mode", message, path=path)]
