@@ -262,7 +262,9 @@ CATALOGUE: dict[str, Entry] = {
         "rename one of them: on Windows and macOS one replaces the other",
     ),
     "zip.unicode-collision": Entry(
-        "Names that are one and the same to some systems", _ERROR, "rename one of them, best with plain letters"
+        "Names that are one and the same to some systems",
+        _ERROR,
+        "rename one of them, best with plain letters",
     ),
     "zip.windows-collision": Entry(
         "Names that are one and the same on Windows", _ERROR, "rename one of them"

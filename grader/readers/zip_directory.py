@@ -423,9 +423,8 @@ def _check_layout(
     position = 0
     ordered = sorted(entries, key=lambda entry: entry.header_offset)
     starts = [min(entry.header_offset, end.directory_start) for entry in ordered]
-    for entry, start, following in zip(
-        ordered, starts, [*starts[1:], end.directory_start], strict=True
-    ):
+    followings = [*starts, end.directory_start][1:]
+    for entry, start, following in zip(ordered, starts, followings, strict=True):
         if start < position:
             findings.append(
                 found(

@@ -281,6 +281,8 @@ def _check_kind(entry: DirectoryEntry, place: MemberPath) -> Iterator[Finding]:
         code, what = "zip.kind-mismatch", "is a folder by its mode and a file by its name"
     elif place.is_dir and entry.size_bytes:
         code, what = "zip.folder-with-data", f"is a folder with {entry.size_bytes:,} bytes in it"
+    elif kind == stat.S_IFREG and entry.attributes >> 16 & (stat.S_ISUID | stat.S_ISGID):
+        code, what = "zip.special-mode", "asks to run with the rights of another user"
     else:
         return
     yield found(code, f"{entry.shown} {what}", path=entry.shown)
@@ -346,11 +348,11 @@ def _collision(path: str, other: str, spelling: str, other_spelling: str) -> tup
         if unicodedata.normalize("NFC", spelling) == unicodedata.normalize("NFC", other_spelling):
             return "zip.unicode-collision", "are one name, written in two ways"
         return "zip.duplicate-name", "are one path"
-    if path.casefold() == other.casefold():
+    if path.lower() == other.lower():
         return "zip.case-collision", "differ only in capitals"
     if path.isascii() and other.isascii():
         return "zip.windows-collision", "differ only in dots and spaces that Windows drops"
-    return "zip.unicode-collision", "look alike"
+    return "zip.unicode-collision", "are one name to some systems"
 
 
 # ------------------------------------------------------------------------------- what it costs

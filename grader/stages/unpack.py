@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader.errors import InternalFault, UsageError
-from grader.findings import found, quoted
+from grader.findings import found, listed, quoted
 from grader.model import Finding, InspectedZip, TreeFile, UnpackedTree, ZipLimits, ZipMember
 from grader.readers.file_kind import HEAD_BYTES, archive_kind
 from grader.readers.steady_file import SteadyFile
@@ -102,7 +102,8 @@ def _write_members(
     limits: ZipLimits,
     findings: list[Finding],
 ) -> list[TreeFile]:
-    files = []
+    files: list[TreeFile] = []
+    nested: list[str] = []
     left_bytes = limits.unpacked_bytes
     with _Tree(dest) as tree:
         for member in members:
@@ -116,17 +117,19 @@ def _write_members(
             sha256, head = tree.write_file(member.path, chunks)
             left_bytes -= member.size_bytes
             files.append(TreeFile(member.path, member.size_bytes, sha256))
-            kind = archive_kind(head)
             # every suffix: "model_best.pth.tar" is a common name for a checkpoint
             suffixes = {suffix.lower() for suffix in Path(member.path).suffixes}
-            if kind is not None and suffixes.isdisjoint(_COMPRESSED_BY_NATURE):
-                findings.append(
-                    found(
-                        "zip.nested-archive",
-                        f"{quoted(member.path, 120)} is {kind}; what is in it is not looked at",
-                        path=quoted(member.path, 200),
-                    )
-                )
+            if archive_kind(head) is not None and suffixes.isdisjoint(_COMPRESSED_BY_NATURE):
+                nested.append(member.path)
+    if nested:
+        findings.append(
+            found(
+                "zip.nested-archive",
+                f"not looked into: {listed(sorted(nested))}",
+                path=quoted(min(nested), 200),
+                evidence={"paths": [quoted(path, 200) for path in sorted(nested)[:100]]},
+            )
+        )
     return sorted(files, key=lambda entry: entry.path)
 
 
