@@ -24,8 +24,9 @@ from grader.render.words import (
 SUMMARY_BYTES = 1 << 20  # what a step's summary may hold; a longer one is dropped as a whole
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-# Every ASCII sign that Markdown or HTML gives a meaning to, and those that make links of text.
-_MEANINGFUL = re.compile(r"[!-/:-@\[-`{-~]")
+# What Markdown, HTML and GitHub's own extensions (mentions, issues, emoji, formulas, links of plain
+# text) take for more than text, inside a line or a table's cell.
+_MEANINGFUL = re.compile(r"[\\`*_\[\]<>#|&~$@:]|(?<=[wW]{3})\.")
 
 
 def github_annotations(results: Sequence[CheckResult]) -> str:

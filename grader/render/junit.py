@@ -25,7 +25,7 @@ from grader.model import (
 )
 from grader.render import figures
 from grader.render.audience import seen_by
-from grader.render.printable import printable
+from grader.render.printable import printable, without_commands
 from grader.render.words import FAULTS, VERDICT_MEANINGS, finding_title, run_status, severity_counts
 
 # Outside the characters of XML 1.0 (section 2.2), after `printable`: nothing but its own misses.
@@ -189,8 +189,8 @@ def _totals(cases: Sequence[_Case]) -> dict[str, str]:
 
 
 def _clean(text: str, *, lines: bool = False) -> str:
-    """Strangers' text that XML 1.0 can hold; ElementTree escapes the rest."""
-    return _NOT_XML.sub("\ufffd", printable(text, lines=lines))
+    """Strangers' text that XML 1.0 can hold and no build server obeys; ElementTree escapes it."""
+    return _NOT_XML.sub("\ufffd", without_commands(printable(text, lines=lines)))
 
 
 def _timestamp(started_at: object) -> str:

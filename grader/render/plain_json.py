@@ -40,8 +40,12 @@ def plain_object(content: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def json_text(document: Json) -> str:
-    """A plain document as indented text with a final newline, encodable as UTF-8."""
+    """A plain document as indented text with a final newline, encodable as UTF-8.
+
+    No line of it is a command to a build server: `##[` is written `#\\u0023[`, which is the same.
+    """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = text.replace("##", "#\\u0023")
     return "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n")) + "\n"
 
 

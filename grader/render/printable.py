@@ -107,7 +107,7 @@ def wrapped(text: str, width: int) -> list[str]:
             lines.append(line)
         *full, line = _cut(word, width)
         lines += full
-    return [*lines, line] if line or not lines else lines
+    return [*lines, line] if line else lines
 
 
 def _cut(word: str, width: int) -> Iterator[str]:
