@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explain.captured import captured_maps
+
 
 def grad_cam(
     network: nn.Module,
@@ -23,31 +25,15 @@ def grad_cam(
     own maximum being 1. Several layers are averaged after each was brought to [0, 1]. The network
     must be in evaluation mode. Raises AttributeError for a layer that it lacks.
     """
-    captured: dict[str, Tensor] = {}
-
-    def keep(name: str) -> object:
-        # a copy: an in-place ReLU behind the layer would overwrite what is kept
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            captured[name] = output
-            return output.clone()
-
-        return hook
-
-    modules = {name: network.get_submodule(name) for name in layers}
-    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
-    try:
-        with torch.enable_grad():
-            # the input asks for gradients, or a network with frozen weights would have none
-            logits = network(images.detach().requires_grad_(True))
-            chosen = logits.gather(1, targets.unsqueeze(1)).sum()
-            gradients = torch.autograd.grad(chosen, [captured[name] for name in layers])
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.enable_grad(), captured_maps(network, layers) as maps:
+        # the input asks for gradients, or a network with frozen weights would have none
+        logits = network(images.detach().requires_grad_(True))
+        chosen = logits.gather(1, targets.unsqueeze(1)).sum()
+        gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
     total = torch.zeros(images.shape[0], *images.shape[2:], device=images.device)
     for name, gradient in zip(layers, gradients, strict=True):
         weights = gradient.mean(dim=(2, 3), keepdim=True)
-        cam = (weights * captured[name].detach()).sum(dim=1, keepdim=True).relu()
+        cam = (weights * maps[name].detach()).sum(dim=1, keepdim=True).relu()
         cam = F.interpolate(cam, images.shape[2:], mode="bilinear", align_corners=False)
         total += cam.squeeze(1) / cam.amax(dim=(1, 2, 3)).clamp(min=1e-12).view(-1, 1, 1)
     return total / len(layers)

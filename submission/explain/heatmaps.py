@@ -14,6 +14,7 @@ from explain.gradients import (
     integrated_gradients,
     smooth_grad,
 )
+from explain.layer_attribution import layer_attribution
 
 Explainer = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """(network in evaluation mode, images (N, C, H, W), targets (N,)) → heatmaps (N, H, W) ≥ 0."""
@@ -35,4 +36,5 @@ EXPLAINERS: dict[str, Explainer] = {
     "smooth-grad": _largest_channel(smooth_grad),
     "integrated-gradients": _largest_channel(integrated_gradients),
     "grad-cam": grad_cam,
+    "layer-attribution": layer_attribution,
 }

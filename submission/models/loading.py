@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from errors import SubmissionError
 from models.resnet import ResNet, config_from_state_dict
@@ -23,28 +23,28 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 @dataclass(frozen=True)
 class LoadedNetwork:
     """A network in evaluation mode, and how its input is made: images stretched to `size_px`,
-    (value/255 − mean)/std per channel. `class_names[i]` belongs to logit i."""
+    (value/255 − mean)/std per channel. `metadata` is what stood beside it, else empty."""
 
-    network: nn.Module
-    class_names: tuple[str, ...]
-    class_names_from: str
+    network: ResNet
     size_px: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    metadata: Mapping[str, Any]
 
 
-def load_network(
-    checkpoint: Path,
-    *,
-    program_folder: Path,
-    class_names_path: Path | None = None,
-    test_folders: Sequence[str] = (),
-) -> LoadedNetwork:
-    """Load a state_dict; n, r and widths come from its shapes.
+@dataclass(frozen=True)
+class ClassNames:
+    """`names[i]` belongs to logit i; `source` says in words where they were found."""
 
-    Class names come from `class_names_path`, else from metadata.json or class_labels.json beside
-    the checkpoint, else from those in `program_folder`, else from `test_folders` (the class
-    folders of the test images) when there are exactly r. Raises SubmissionError otherwise.
+    names: tuple[str, ...]
+    source: str
+
+
+def load_network(checkpoint: Path, program_folder: Path) -> LoadedNetwork:
+    """Load a state_dict; n, r and widths come from its shapes, the input from the metadata.json
+    beside it or in `program_folder`, else 224 px and ImageNet's mean and deviation.
+
+    Raises SubmissionError.
     """
     state_dict = load_tensors(checkpoint)
     if not isinstance(state_dict, Mapping) or not all(
@@ -60,16 +60,12 @@ def load_network(
         network.load_state_dict(dict(state_dict))
     except RuntimeError as error:
         raise SubmissionError(f"{checkpoint}: {error}") from error
-    names, names_from = _class_names(
-        config.num_classes, checkpoint, program_folder, class_names_path, metadata, test_folders
-    )
     return LoadedNetwork(
         network=network.eval().requires_grad_(False),
-        class_names=names,
-        class_names_from=names_from,
         size_px=config.size_px,
         mean=tuple(_read(metadata, "mean", list, IMAGENET_MEAN)),
         std=tuple(_read(metadata, "std", list, IMAGENET_STD)),
+        metadata=metadata,
     )
 
 
@@ -113,36 +109,37 @@ def _metadata_for(
     return {}
 
 
-def _class_names(
-    num_classes: int,
+def find_class_names(
+    loaded: LoadedNetwork,
     checkpoint: Path,
     program_folder: Path,
-    class_names_path: Path | None,
-    metadata: Mapping[str, Any],
-    test_folders: Sequence[str],
-) -> tuple[tuple[str, ...], str]:
-    if class_names_path is not None:
-        candidates = [class_names_path]
-    elif "class_names" in metadata:
-        return tuple(metadata["class_names"]), METADATA_NAME
-    else:
-        candidates = [
-            path
-            for folder in (checkpoint.parent, program_folder)
-            if (path := folder / CLASS_LABELS_NAME).is_file()
-        ]
+    *,
+    given: Path | None = None,
+    test_folders: Sequence[str] = (),
+) -> ClassNames:
+    """The names of a network's r outputs: from `given` (a file, or a folder of class folders),
+    else from its metadata.json, else from a class_labels.json beside the checkpoint or in
+    `program_folder`, else from the class folders of the test images when there are exactly r.
+
+    Raises SubmissionError when there are none, or another number than r.
+    """
+    count = loaded.network.config.num_classes
+    if given is None and loaded.metadata:
+        return ClassNames(tuple(loaded.metadata["class_names"]), METADATA_NAME)
+    candidates = [given] if given is not None else []
+    candidates += [folder / CLASS_LABELS_NAME for folder in (checkpoint.parent, program_folder)]
     for path in candidates:
+        if path != given and not path.is_file():
+            continue
         names = _names_in(path)
-        if len(names) == num_classes:
-            return names, str(path)
-        raise SubmissionError(
-            f"{path}: names {len(names)} classes; the checkpoint has {num_classes} outputs"
-        )
-    if len(test_folders) == num_classes:
-        return tuple(sorted(test_folders)), "the class folders of the test images"
+        if len(names) == count:
+            return ClassNames(names, str(path))
+        raise SubmissionError(f"{path}: names {len(names)} classes; the checkpoint has {count}")
+    if len(test_folders) == count:
+        return ClassNames(tuple(sorted(test_folders)), "the class folders of the test images")
     raise SubmissionError(
-        f"{checkpoint}: no class names found for its {num_classes} outputs; expected "
-        f"{METADATA_NAME} or {CLASS_LABELS_NAME} beside the checkpoint, or --classes FILE"
+        f"{checkpoint}: no class names found for its {count} outputs; expected {METADATA_NAME} or "
+        f"{CLASS_LABELS_NAME} beside the checkpoint, or --classes FILE"
     )
 
 

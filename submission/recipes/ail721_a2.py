@@ -24,11 +24,18 @@ from data.decoding import UnreadableImage, open_rgb, stretched
 from data.pixel_store import PixelStore, decode_into_store
 from data.splits import split_stratified
 from errors import SubmissionError
-from explain.heatmaps import EXPLAINERS
-from models.loading import IMAGENET_MEAN, IMAGENET_STD, LoadedNetwork, load_network
+from explain.layer_attribution import attribute_layers
+from models.folding import fold_batch_norm
+from models.loading import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ClassNames,
+    find_class_names,
+    load_network,
+)
 from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
-from segmentation.from_gradients import segment
 from segmentation.mask_files import write_mask
+from segmentation.subject import segment
 from training.devices import choose_compute, make_deterministic
 from training.distributed import join_group, leave_group
 from training.files import make_folder, write_atomically
@@ -200,7 +207,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: metadata.json or class_labels.json beside the checkpoint)",
     )
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=8)
 
 
 @dataclass(frozen=True)
@@ -218,15 +225,18 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.batch_size < 1:
         raise SubmissionError(f"--batch-size {arguments.batch_size}: at least 1 is needed")
     images = list_test_images(arguments.test_dir)
-    labels = [image.label for image in images if image.label is not None]
     compute = choose_compute(arguments.device, 0)
-    loaded = load_network(
+    program_folder = Path(__file__).resolve().parent.parent
+    loaded = load_network(arguments.checkpoint, program_folder)
+    classes = find_class_names(
+        loaded,
         arguments.checkpoint,
-        program_folder=Path(__file__).resolve().parent.parent,
-        class_names_path=arguments.classes,
-        test_folders=sorted(set(labels)),
+        program_folder,
+        given=arguments.classes,
+        test_folders=sorted({image.label for image in images if image.label is not None}),
     )
-    network = loaded.network.to(compute.device, memory_format=torch.channels_last)
+    network = fold_batch_norm(loaded.network)
+    network = network.to(compute.device, memory_format=torch.channels_last)
     mask_folder = Path("seg_maps")
     make_folder(mask_folder)
     predicted: dict[str, str] = {}
@@ -240,16 +250,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
             pixels = np.stack([found.pixels for _, found in readable])
             tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(compute.device)
             inputs = scaled(tensor, loaded.mean, loaded.std)
-            with torch.no_grad():
-                targets = network(inputs).argmax(1)
-            heatmaps = EXPLAINERS["input-gradient"](network, inputs, targets).cpu().numpy()
-            masks = pool.map(segment, pixels, heatmaps)
+            logits, heatmaps = attribute_layers(network, inputs)
+            targets = logits.argmax(1)
+            masks = pool.map(segment, pixels, heatmaps.cpu().numpy())
             for (image, found), mask in zip(readable, masks, strict=True):
                 _save_mask(mask, found, mask_folder / image.name)
             for (image, _), target in zip(readable, targets.tolist(), strict=True):
-                predicted[image.name] = loaded.class_names[target]
+                predicted[image.name] = classes.names[target]
     _write_labels(images, predicted)
-    _report(images, predicted, loaded)
+    _report(images, predicted, classes)
 
 
 def _open(image: TestImage, size_px: int) -> _Opened | None:
@@ -287,14 +296,12 @@ def _write_labels(images: Sequence[TestImage], predicted: Mapping[str, str]) -> 
         raise SubmissionError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _report(
-    images: Sequence[TestImage], predicted: Mapping[str, str], loaded: LoadedNetwork
-) -> None:
+def _report(images: Sequence[TestImage], predicted: Mapping[str, str], classes: ClassNames) -> None:
     print(
         f"{len(predicted)} of {len(images)} images predicted; wrote submission.csv and seg_maps/ "
-        f"(class names from {loaded.class_names_from})"
+        f"(class names from {classes.source})"
     )
-    labelled = [image for image in images if image.label in loaded.class_names]
+    labelled = [image for image in images if image.label in classes.names]
     if labelled:
         correct = sum(predicted.get(image.name) == image.label for image in labelled)
         print(
