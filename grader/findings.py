@@ -427,6 +427,53 @@ CATALOGUE: dict[str, Entry] = {
         "submit Python files only; a notebook is neither read nor run",
     ),
     # ---- run: how a command behaved (stages/run_cases.py)
+    "run.wall-time": Entry(
+        "Stopped by the time limit",
+        _ERROR,
+        "make it faster: predict in batches, compute nothing twice; what was written until then "
+        "is graded",
+        Fault.LIMIT,
+    ),
+    "run.cpu-time": Entry(
+        "Stopped by the limit on processor time",
+        _ERROR,
+        "make it faster: predict in batches, compute nothing twice",
+        Fault.LIMIT,
+    ),
+    "run.output": Entry(
+        "Stopped because it printed too much",
+        _ERROR,
+        "print a line per epoch, not a line per image",
+        Fault.LIMIT,
+    ),
+    "run.other-arguments": Entry(
+        "Arguments in another form",
+        _NOTE,
+        "take the arguments exactly as the assignment writes them",
+    ),
+    "run.not-run": Entry(
+        "Not run: its script is missing", _ERROR, "put the script into the top level of the zip"
+    ),
+    "run.no-checkpoint": Entry(
+        "Not run: there are no trained weights",
+        _ERROR,
+        "put the file that train.py writes into the zip",
+    ),
+    "run.no-output": Entry(
+        "Wrote nothing that is asked for",
+        _ERROR,
+        "write the files into the working directory, under the names of the assignment",
+    ),
+    "run.refused-output": Entry(
+        "An output that was not taken",
+        _WARNING,
+        "write plain files of a reasonable size: no links, pipes or devices",
+    ),
+    "run.still-training": Entry(
+        "Training was still at work when the moment was over",
+        _NOTE,
+        "nothing to do: only a crash would have been news",
+    ),
     "run.missing-file": Entry(
         "The program opens a file that is not there",
         _ERROR,

@@ -65,12 +65,9 @@ def run_case(
         )
     script = layout.roles[script_role]
     detected = detect_command_line(layout.top / script)
-    candidates = [
-        (template, note)
-        for template, note in order_variants(detected, (case.argv, *case.variants))
-        if not any(field not in words for field in _fields(template))
-    ]
-    if not candidates:
+    ordered = order_variants(detected, (case.argv, *case.variants))
+    if any(field not in words for field in _fields(ordered[0][0])):
+        # The form that suits the script best cannot be filled in: another would be a guess.
         return None, (
             found(
                 "run.no-checkpoint",
@@ -78,6 +75,11 @@ def run_case(
                 path=script,
             ),
         )
+    candidates = [
+        (template, note)
+        for template, note in ordered
+        if all(field in words for field in _fields(template))
+    ]
     findings: list[Finding] = []
     for number, (template, note) in enumerate(candidates):
         argv = tuple(word.format(**words) for word in template)
