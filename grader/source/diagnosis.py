@@ -28,7 +28,7 @@ _SIZES = re.compile(
 _TEXT_LIMIT = 240
 
 
-def is_usage_failure(exit_code: int | None, stderr: str) -> bool:
+def is_usage_failure(exit_code: int | None, stderr: str, stdout: str = "") -> bool:
     """Whether the program only objected to its arguments, and so did nothing yet.
 
     argparse and click exit with 2 and print a usage; a script that reads `sys.argv` raises an
@@ -44,7 +44,7 @@ def is_usage_failure(exit_code: int | None, stderr: str) -> bool:
             and own is not None
             and "argv" in own.source
         )
-    return _USAGE.search(stderr) is not None
+    return _USAGE.search(stderr) is not None or _USAGE.search(stdout) is not None
 
 
 def diagnose_failure(layout: CheckedLayout, case: CaseSpec, run: CaseRun, script: str) -> Finding:
@@ -100,7 +100,7 @@ class _Diagnosis:
 
     def _without_traceback(self) -> Finding:
         run = self.run
-        if _USAGE.search(run.stderr):
+        if is_usage_failure(run.exit_code, run.stderr, run.stdout):
             error = _USAGE_ERROR.search(run.stderr)
             said = f': "{quoted(error[1], _TEXT_LIMIT)}"' if error else ""
             return self._found("run.usage", f"refuses its arguments{said}", self._argument_hint())

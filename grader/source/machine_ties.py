@@ -21,7 +21,7 @@ from grader.source.scan import (
 # Folders of people, of notebook services and of mounted disks; nothing that exists everywhere.
 _ABSOLUTE = re.compile(
     r"(?:/(?:home|Users|content|kaggle|mnt|media|scratch|root|workspace|gdrive|storage)/[^\s/]"
-    r"|[A-Za-z]:[\\/]+[^\s\\/:]|~/)[^\n]*"
+    r"|[A-Za-z]:[\\/]+[^\s\\/:]|~/[^\s.])[^\n]*"
 )
 _LONGEST_PATH = 400
 _QUESTIONS = {"exists", "isdir", "isfile", "is_dir", "is_file"}

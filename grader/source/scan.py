@@ -127,6 +127,7 @@ class Scan:
 
     def __init__(self, path: str, tree: ast.Module) -> None:
         self.path = path
+        self.tree = tree
         self.imports: list[Sighting[ast.Import | ast.ImportFrom]] = []
         self.calls: list[Sighting[ast.Call]] = []
         # names being read: the outermost attribute of a chain, or a bare name
@@ -139,6 +140,7 @@ class Scan:
         self.star_imports: list[str] = []
         self.units: list[Unit] = [Unit("", None, "", False), Unit("", None, "", False)]
         self.scope = Scope("module", None, tree, MODULE_UNIT)
+        self._answers: dict[int, tuple[str, ...]] = {}
         self._resolved: dict[tuple[Scope, str, int], tuple[str, ...]] = {}
         _Walk(self).walk(tree)
 
@@ -150,7 +152,11 @@ class Scan:
         `("torchvision.models.resnet18",)`, `("builtins.open",)`; a relative import keeps its
         dots. Empty when it is, or could be, anything else.
         """
-        return self._resolve(node, scope, _MAX_ALIASES)
+        # Every question about a call begins with what it calls: ask once. The tree outlives us.
+        key = id(node)
+        if key not in self._answers:
+            self._answers[key] = self._resolve(node, scope, _MAX_ALIASES)
+        return self._answers[key]
 
     def constant(self, node: ast.AST, scope: Scope) -> ast.Constant | None:
         """The literal that `node` is, or that the name `node` was given once and for all."""

@@ -358,6 +358,7 @@ def test_usage_failures_are_told_from_crashes() -> None:
     )
     assert not is_usage_failure(*stderr_of("[][1]"))
     assert not is_usage_failure(*stderr_of("import sys\nsys.exit(1)"))
+    assert is_usage_failure(1, "", "Usage: python evaluate.py <ckpt> <dir>\n")
     assert not is_usage_failure(0, "usage: x")
     assert not is_usage_failure(None, "usage: x")
 

@@ -51,6 +51,7 @@ def test_a_path_of_one_machine_is_found(path: str) -> None:
         "x = '/'",
         "x = 'home/asha'",
         "x = 'a:b'",
+        "x = os.path.expanduser('~/.cache/torch')",
         "x = 'http://home/x'",
         "x = 'N: /home/x'",
     ],
