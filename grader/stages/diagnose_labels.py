@@ -34,21 +34,19 @@ def diagnose_labels(
     if len(given) == 1 and NO_ANSWER not in given:
         message = f"all {len(preds)} images have the label {classes[given.pop()]}"
         return [found("result.constant-labels", message)]
-    findings = []
-    for code, readings in (
-        ("result.class-order", _orders(preds, classes)),
-        ("result.shifted-rows", _shifts(preds, listing)),
-    ):
-        hits = [int((other == targets).sum()) for _, other in readings]
-        best = int(np.argmax(hits))
-        if _is_telling(hits[best], int((preds == targets).sum()), targets, len(readings)):
-            message = (
-                f"{hits[best]} of {len(preds)} labels are right instead of "
-                f"{int((preds == targets).sum())}, if {readings[best][0]}; they were measured as "
-                "they are"
-            )
-            findings.append(found(code, message))
-    return findings
+    readings = [("result.class-order", *reading) for reading in _orders(preds, classes)]
+    readings += [("result.shifted-rows", *reading) for reading in _shifts(preds, listing)]
+    right = int((preds == targets).sum())
+    hits = [int((other == targets).sum()) for _, _, other in readings]
+    best = int(np.argmax(hits))
+    if not _is_telling(hits[best], right, targets, len(readings)):
+        return []
+    code, words, _ = readings[best]
+    message = (
+        f"{hits[best]} of {len(preds)} labels are right instead of {right}, if {words}; they were "
+        "measured as they are"
+    )
+    return [found(code, message)]
 
 
 def _is_telling(hits: int, right: int, targets: npt.NDArray[np.int64], tried: int) -> bool:

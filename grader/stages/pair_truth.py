@@ -42,7 +42,10 @@ def pair_truth(masks_dir: Path | None, images_dir: Path | None) -> list[PairedIm
     """
     if masks_dir is None:
         if images_dir is None:
-            raise TruthError("there is neither a folder of masks nor one of images")
+            raise TruthError(
+                "there is neither a folder of masks nor one of images",
+                hint="give --gt MASKS or --images DIR",
+            )
         images = _images_below(images_dir, "images")
         _refuse_twins(images, images_dir)
         return [
@@ -127,7 +130,7 @@ def _pair_below(masks: Sequence[str], masks_dir: Path, root: Path) -> list[Paire
 def _pair_across(masks: Sequence[str], masks_dir: Path, root: Path) -> list[PairedImage] | None:
     """Pairs of flat masks with images in class folders, or the other way round, by names that
     occur once; None when that is not how the two trees differ."""
-    images = _images_below(root, "images")
+    images, _ = _walk(root)
     if not (_is_flat(masks) or _is_flat(images)):
         return None
     by_name = unique((PurePosixPath(path).stem, path) for path in images)
@@ -174,6 +177,18 @@ def _images_below(root: Path, what: str) -> list[str]:
         raise TruthError(f"{root}: there is no such folder", hint=f"give the folder of the {what}")
     if not root.is_dir():
         raise TruthError(f"{root}: this is not a folder", hint=f"give the folder of the {what}")
+    paths, others = _walk(root)
+    if not paths:
+        beside = f"it holds {others} other files" if others else "it is empty"
+        raise TruthError(
+            f"{root}: there are no {what} in this folder; {beside}",
+            hint=f"files with these suffixes count: {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
+    return paths
+
+
+def _walk(root: Path) -> tuple[list[str], int]:
+    """Relative paths of the images below `root`, sorted, and the number of other files."""
     paths: list[str] = []
     others = 0
     waiting, entered = [""], {os.path.realpath(root)}
@@ -190,13 +205,7 @@ def _images_below(root: Path, what: str) -> list[str]:
                 paths.append(path)
             else:
                 others += 1
-    if not paths:
-        beside = f"; it holds {others} other files" if others else "; it is empty"
-        raise TruthError(
-            f"{root}: there are no {what} in this folder{beside}",
-            hint=f"files with these suffixes count: {', '.join(sorted(IMAGE_SUFFIXES))}",
-        )
-    return sorted(paths)
+    return sorted(paths), others
 
 
 def _images_in(root: Path, folder: str) -> list[str]:

@@ -161,13 +161,13 @@ def test_the_nearest_annotation_counts() -> None:
             }
         },
     }
-    found = violations(schema, document(a={"width_px": 7, "kind": "image"}, b={}))
+    found = violations(schema, document(**{"a.png": {"width_px": 7, "kind": "image"}, "b.png": {}}))
     assert [(finding.code, finding.hint, str(finding.place)) for finding in found] == [
-        ("mask.size-mismatch", "outer hint", "a"),
-        ("mask.not-an-image", "outer hint", "b"),
+        ("mask.size-mismatch", "outer hint", "a.png"),
+        ("mask.not-an-image", "outer hint", "b.png"),
     ]
-    assert found[0].message == "a: 224 was expected"
-    assert found[1].message == "kind is missing in b"
+    assert found[0].message == "a.png: 224 was expected"
+    assert found[1].message == "kind is missing in b.png"
 
 
 def test_many_violations_of_one_rule_are_one_finding() -> None:
