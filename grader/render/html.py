@@ -121,7 +121,7 @@ def choose_shots(
     wanted = int((pictures_bytes - used) / (sum(sizes[worst:]) / others))
     sample: list[Gallery] = []
     for number in range(wanted):
-        index = worst + (number * others) // wanted
+        index = worst + number * (others - 1) // max(wanted - 1, 1)
         if used + sizes[index] <= pictures_bytes:
             used += sizes[index]
             sample.append(ranked[index])

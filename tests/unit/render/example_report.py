@@ -19,6 +19,7 @@ from grader.assignments.load import load_assignment
 from grader.findings import found
 from grader.metrics.segmentation import dice, foreground_iou
 from grader.model import (
+    Assignment,
     Award,
     CaseRun,
     CaseStatus,
@@ -140,9 +141,14 @@ def _gallery(picture: _Picture) -> Gallery:
     )
 
 
-def _measurements(
-    pictures: tuple[_Picture, ...], classes: tuple[str, ...]
-) -> tuple[Measurement, ...]:
+@cache
+def _galleries(count: int, classes: tuple[str, ...]) -> tuple[Gallery, ...]:
+    return tuple(map(_gallery, _pictures(count, classes)))
+
+
+@cache
+def _measurements(count: int, classes: tuple[str, ...]) -> tuple[Measurement, ...]:
+    pictures = _pictures(count, classes)
     right = {p.staged_name: float(p.predicted == p.label) for p in pictures}
     matrix = [[0] * (len(classes) + 1) for _ in classes]
     for picture in pictures:
@@ -316,13 +322,18 @@ def _independent(pictures: tuple[_Picture, ...]) -> IndependentEvaluation:
     )
 
 
+@cache
+def _definition() -> Assignment:
+    return load_assignment("ail721-a2")
+
+
 def example_report(
     *, images: int = 24, classes: tuple[str, ...] = CLASSES, hostile: str = ""
 ) -> Report:
     """A graded submission. `hostile` is put into everything that a student can write."""
-    assignment = replace(load_assignment("ail721-a2"), classes=classes)
+    assignment = replace(_definition(), classes=classes)
     pictures = _pictures(images, classes)
-    measurements = _measurements(pictures, classes)
+    measurements = _measurements(images, classes)
     report = Report(
         assignment=assignment,
         zip_name="2023AIB2080_A2.zip",
@@ -334,7 +345,7 @@ def example_report(
         measurements=measurements,
         awards=award(assignment, measurements),
         independent=_independent(pictures),
-        gallery=tuple(map(_gallery, pictures)),
+        gallery=_galleries(images, classes),
         provenance={
             "zip_sha256": "9f2c" * 16,
             "truth_sha256": "41d7" * 16,
