@@ -21,7 +21,7 @@ from grader.sandbox.gpu import device_nodes
 from grader.sandbox.interpreter import Interpreter, clean_environment, find_interpreter
 from grader.sandbox.launch import Launch, Order, resource_limits
 from grader.sandbox.policy import TMPDIR, WORKDIR, Command, Isolation, Outcome
-from grader.sandbox.privileges import check_readable, choose_uid, is_root
+from grader.sandbox.privileges import check_shown, choose_uid, is_root
 from grader.sandbox.process import inside_program, sealed_file
 from grader.sandbox.seccomp import namespace_filter
 from grader.sandbox.supervise import supervised
@@ -190,9 +190,8 @@ class BubblewrapBackend:
         machine = platform.machine()
         interpreter = find_interpreter()
         uid = choose_uid() if is_root() else None
-        if uid is not None:
-            for path in (command.workdir, *command.mounts.values()):
-                check_readable(path)
+        for path in (command.workdir, *command.mounts.values()):
+            check_shown(path, uid)
         submission_bytes, _ = count_tree(command.workdir)
         disks = {folder: folder for folder in (WORKDIR, TMPDIR, *command.writable_dirs)}
         options = build_options(
@@ -229,7 +228,7 @@ class BubblewrapBackend:
                 *command.mounts.values(),
             ),
             disks=disks,
-            memory_disk=SHARED_MEMORY,
+            shared=None,
             uid=uid,
             descriptors=(arguments, code, *options.descriptors),
         )

@@ -25,7 +25,7 @@ from grader.sandbox.launch import Landlock, Launch, Order, resource_limits
 from grader.sandbox.leftovers import SHARED_MEMORY, SharedMemory
 from grader.sandbox.members import count_tasks
 from grader.sandbox.policy import TMPDIR, WORKDIR, Command, Isolation, Outcome, is_below
-from grader.sandbox.privileges import check_readable, choose_uid, is_root
+from grader.sandbox.privileges import check_shown, choose_uid, is_root
 from grader.sandbox.process import inside_program
 from grader.sandbox.seccomp import shared_filter
 from grader.sandbox.supervise import supervised
@@ -59,20 +59,20 @@ class DirectBackend:
     def run(self, command: Command) -> Outcome:
         """Run `command`; raises SandboxError when it cannot be started or the sandbox breaks."""
         uid = choose_uid() if is_root() else None
-        if uid is not None:
-            for path in (command.workdir, *command.mounts.values()):
-                check_readable(path)
-        with _disposable_folders(command, uid) as disks, SharedMemory(uid) as shared_memory:
-            launch = self._launch(command, uid, disks)
+        for path in (command.workdir, *command.mounts.values()):
+            check_shown(path, uid)
+        with _disposable_folders(command, uid) as disks, SharedMemory(uid) as shared:
+            launch = self._launch(command, uid, disks, shared)
             with supervised(launch, command.limits) as ended:
                 files = collect_files(
                     ended.folders, command.collect, command.limits, command.outputs
                 )
                 outcome = ended.outcome(self.name, files)
-            shared_memory.clear()
         return outcome
 
-    def _launch(self, command: Command, uid: int | None, disks: Mapping[str, Path]) -> Launch:
+    def _launch(
+        self, command: Command, uid: int | None, disks: Mapping[str, Path], shared: SharedMemory
+    ) -> Launch:
         machine = platform.machine()
         numbers = syscall_numbers(machine)
         interpreter = find_interpreter()
@@ -106,7 +106,7 @@ class DirectBackend:
                 *disks.values(),
             ),
             disks={inside: str(folder) for inside, folder in disks.items()},
-            memory_disk=None,
+            shared=shared,
             uid=uid,
             descriptors=(code,),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from grader.model import RunLimits
+from grader.sandbox.leftovers import SharedMemory
 
 
 class Landlock(TypedDict):
@@ -48,16 +49,16 @@ class Launch:
     descriptor, which the supervisor appends. `descriptors` stay open in the new process. `needed`
     are the host paths that it must be able to read after root is given up. `disks` maps the inside
     names of the writable folders to their paths as init sees them, in the order of order["watch"],
-    which goes on with `memory_disk` (the sandbox's own folder of shared memory, where it has one)
-    and ends with the list of processes. `uid`: the user to become, None when the grader is
-    unprivileged already.
+    which goes on with the folder of shared memory (where the sandbox has one of its own) and ends
+    with the list of processes. `shared` is the machine's shared memory for a sandbox without.
+    `uid`: the user to become, None when the grader is unprivileged already.
     """
 
     argv: tuple[str, ...]
     order: Order
     needed: tuple[Path, ...]
     disks: Mapping[str, str]
-    memory_disk: str | None
+    shared: SharedMemory | None
     uid: int | None
     descriptors: tuple[int, ...] = ()
 

@@ -15,6 +15,8 @@ from typing import Self
 
 SHARED_MEMORY = Path("/dev/shm")  # the name that shm_open(3) uses
 
+_BLOCK_BYTES = 512  # the unit of st_blocks
+
 
 class SharedMemory:
     """Remembers what was there before a run; `clear` removes what the run left.
@@ -50,17 +52,30 @@ class SharedMemory:
                 if status.st_uid == owner:
                     yield path, status
 
-    def clear(self) -> None:
-        left = [
-            (path, status.st_ino)
+    def _made(self) -> list[tuple[Path, os.stat_result]]:
+        return [
+            (path, status)
             for path, status in self._files()
             if (path.name, status.st_ino) not in self._before
         ]
-        if not left:
+
+    @property
+    def device(self) -> int:
+        """The number of the file system; no file's when there is none."""
+        return self._folder.stat().st_dev if self._folder.is_dir() else -1
+
+    def used_bytes(self) -> int:
+        """What the files made since have taken."""
+        return sum(status.st_blocks for _, status in self._made()) * _BLOCK_BYTES
+
+    def clear(self) -> None:
+        """Remove the files made since; call it when the run's processes are dead."""
+        made = self._made()
+        if not made:
             return
         used = _inodes_in_use(self._folder) if self._uid is None else set()
-        for path, inode in left:
-            if inode not in used:
+        for path, status in made:
+            if status.st_ino not in used:
                 with contextlib.suppress(OSError):
                     path.unlink()
 

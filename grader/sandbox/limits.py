@@ -130,6 +130,10 @@ _SYMPTOMS = (
 )
 _SYMPTOM_CHARACTERS = 4096
 
+# What lies in the folders is measured once more at the end, so that no verdict depends on whether
+# the watchdog looked in time.
+_LEFT_BEHIND = (CaseStatus.MEMORY, CaseStatus.DISK)
+
 _SIGNALS: dict[int, CaseStatus] = {
     signal.SIGXCPU: CaseStatus.CPU_TIME,
     signal.SIGXFSZ: CaseStatus.DISK,
@@ -148,11 +152,11 @@ def explain_end(wait_status: int, stderr: str, usage: Usage, limits: RunLimits) 
             return End(status, None, number, _kernel_words(status, limits))
         return End(CaseStatus.KILLED, None, number, "")
     code = os.WEXITSTATUS(wait_status)
+    exceeded = find_exceeded(usage, limits)
+    if exceeded is not None and exceeded.status in _LEFT_BEHIND:
+        return End(exceeded.status, code, None, exceeded.words)
     if code == 0:
         return End(CaseStatus.FINISHED, 0, None, "")
-    exceeded = find_exceeded(usage, limits)
-    if exceeded is not None and exceeded.status is CaseStatus.DISK:  # full when it gave up
-        return End(exceeded.status, code, None, exceeded.words)
     tail = stderr[-_SYMPTOM_CHARACTERS:]
     for symptom, status in _SYMPTOMS:
         if symptom in tail:

@@ -6,9 +6,10 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from grader.errors import SandboxError
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
+_BLOCK_BYTES = 512  # the unit of st_blocks
 _READ_BYTES = 4096
 _DEATH_SECONDS = 20.0
 
@@ -25,11 +27,22 @@ class Sample:
     """All processes of a run together at one moment.
 
     `private_bytes` counts a page twice that forked processes still share; see `exact_bytes`.
+    `mapped_shared_bytes`: shared memory that they have mapped, each for itself; 0 where all of it
+    lies in a file system of the sandbox's own and is counted there.
     """
 
-    tasks: int
-    cpu_seconds: float
-    private_bytes: int
+    tasks: int = 0
+    cpu_seconds: float = 0.0
+    private_bytes: int = 0
+    mapped_shared_bytes: int = 0
+
+    def plus(self, process: _Process) -> Sample:
+        return Sample(
+            self.tasks + process.threads,
+            self.cpu_seconds + process.cpu_seconds,
+            self.private_bytes + process.private_bytes,
+            self.mapped_shared_bytes + process.mapped_shared_bytes,
+        )
 
 
 class Members(Protocol):
@@ -53,6 +66,7 @@ class _Process:
     threads: int
     cpu_seconds: float
     private_bytes: int
+    mapped_shared_bytes: int = 0
 
 
 def _read(process_list: int, path: str) -> bytes:
@@ -82,16 +96,23 @@ def _read_process(process_list: int, pid: int) -> _Process | None:
     )
 
 
-def _exact(process_list: int, pid: int) -> int:
-    """Proportional private memory of one process, 0 when it is gone."""
+def _mapped_shared_bytes(process_list: int, pid: int) -> int:
+    return _field(process_list, f"{pid}/status", b"RssShmem:") * 1024
+
+
+def _field(process_list: int, path: str, label: bytes) -> int:
+    """The number behind `label` in one of a process's files, 0 when it or the process is gone."""
     try:
-        text = _read(process_list, f"{pid}/smaps_rollup")
+        text = _read(process_list, path)
     except OSError:
         return 0
-    for line in text.splitlines():
-        if line.startswith(b"Pss_Anon:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    line = next((line for line in text.splitlines() if line.startswith(label)), None)
+    return int(line.split()[1]) if line is not None else 0
+
+
+def _exact(process_list: int, pid: int) -> int:
+    """Proportional private memory of one process, 0 when it is gone."""
+    return _field(process_list, f"{pid}/smaps_rollup", b"Pss_Anon:") * 1024
 
 
 def _numbers(process_list: int) -> list[int]:
@@ -134,17 +155,14 @@ class NamespaceMembers:
         self._init = init
 
     def sample(self) -> Sample:
-        tasks = private_bytes = 0
-        cpu_seconds = 0.0
+        sample = Sample()
         for pid in _numbers(self._process_list):
             process = _read_process(self._process_list, pid)
-            if process is None:
-                continue
-            cpu_seconds += process.cpu_seconds
-            if pid != 1:
-                tasks += process.threads
-                private_bytes += process.private_bytes
-        return Sample(tasks, cpu_seconds, private_bytes)
+            if process is not None and pid == 1:  # init: only the time of those it has reaped
+                sample = replace(sample, cpu_seconds=sample.cpu_seconds + process.cpu_seconds)
+            elif process is not None:
+                sample = sample.plus(process)
+        return sample
 
     def exact_bytes(self) -> int:
         return sum(_exact(self._process_list, pid) for pid in _numbers(self._process_list))
@@ -186,19 +204,29 @@ class DescendantMembers:
                 pending.append(child)
 
     def sample(self) -> Sample:
-        tasks = private_bytes = 0
-        supervisor = _read_process(self._process_list, self._init)
-        cpu_seconds = supervisor.cpu_seconds if supervisor is not None else 0.0
+        init = _read_process(self._process_list, self._init)
+        sample = Sample(cpu_seconds=init.cpu_seconds if init is not None else 0.0)
         for pid in self._descendants():
             process = _read_process(self._process_list, pid)
             if process is not None:
-                tasks += process.threads
-                cpu_seconds += process.cpu_seconds
-                private_bytes += process.private_bytes
-        return Sample(tasks, cpu_seconds, private_bytes)
+                shared = _mapped_shared_bytes(self._process_list, pid)
+                sample = sample.plus(replace(process, mapped_shared_bytes=shared))
+        return sample
 
     def exact_bytes(self) -> int:
         return sum(_exact(self._process_list, pid) for pid in self._descendants())
+
+    def unlinked_files(self) -> dict[tuple[int, int], int]:
+        """(device, inode) → bytes of the regular files without a name that are still open."""
+        found = {}
+        for pid in self._descendants():
+            with contextlib.suppress(OSError):
+                for link in Path(f"/proc/{pid}/fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        status = link.stat()
+                        if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
+                            found[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK_BYTES
+        return found
 
     def _alive(self) -> list[int]:
         """Descendants, and whoever else has the run's own user, that are not dead already."""

@@ -84,8 +84,8 @@ class Outcome:
     """How a command ended, what it cost and what it left.
 
     `limit` says in words which limit was met and how far the program got; empty when none was.
-    `peak_memory_bytes` is the largest sum seen over all processes, or the largest resident set of
-    a single one where that is more (a short program may end between two measurements).
+    `peak_memory_bytes` is the largest sum over all processes that was seen; for a program so short
+    that none was measured, the largest resident set of a single one.
     `stdout` and `stderr` keep the beginning and the end where they were longer than allowed;
     control characters are kept for the renderers to escape. `collected` are paths as they stand
     below `outputs`; `refused` are paths with the reason. Everything but the exit status and the

@@ -58,9 +58,15 @@ def find_covers(needed: Iterable[Path]) -> list[tuple[str, list[str]]]:
     return sorted(covers.items())
 
 
-def check_readable(path: Path) -> None:
-    """Raise SandboxError when another user could not read `path` or something below it."""
-    status = path.stat()
+def check_shown(path: Path, uid: int | None) -> None:
+    """Raise SandboxError when `path` does not exist, or when the user `uid` that root is about to
+    become could not read it or something below it."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SandboxError(f"{path} cannot be shown in the sandbox: {error.strerror}") from error
+    if uid is None:
+        return
     unreadable = _find_unreadable(str(path), status.st_dev, status.st_ino, status.st_mtime_ns)
     if unreadable is not None:
         raise SandboxError(

@@ -24,17 +24,16 @@ from grader.errors import SandboxError
 from grader.model import RunLimits
 from grader.sandbox.captured import Captured
 from grader.sandbox.collect import CollectedFiles
-from grader.sandbox.folders import measure_untrusted
 from grader.sandbox.launch import Launch
 from grader.sandbox.limits import End, Usage, explain_end, find_exceeded
 from grader.sandbox.members import DescendantMembers, Members, NamespaceMembers
 from grader.sandbox.policy import Outcome
 from grader.sandbox.process import Process, start_process
+from grader.sandbox.storage import HostStorage, NamespaceStorage, Paced, Storage
 
 _LOOK_SECONDS = 0.05
 _SETUP_SECONDS = 120.0  # copying a large submission from a slow disk
 _DRAIN_SECONDS = 2.0
-_SLOW_LOOK_SHARE = 0.05  # of the time may go into measurements that cost more than a glance
 _CHUNK_BYTES = 1 << 18
 _MESSAGE_BYTES = 1 << 13
 _EXIT = re.compile(rb"exit (\d{1,5}) (\d{1,15}) (\d{1,12})")
@@ -98,26 +97,12 @@ def supervised(launch: Launch, limits: RunLimits) -> Iterator[Ended]:
         process = stack.enter_context(start_process(launch))
         run = _Run(process, launch, limits)
         stack.callback(run.close)
-        run.set_up()
-        yield run.watch()
-
-
-class _Paced:
-    """Allows a slow measurement as often as keeps its share of the time small."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        ended = time.monotonic()
-        self._next = ended + (ended - started) / _SLOW_LOOK_SHARE
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() >= self._next
+        try:
+            run.set_up()
+            ended = run.watch()
+        except OSError as error:
+            raise SandboxError(f"the sandbox could not be watched: {error}") from error
+        yield ended
 
 
 class _Run:
@@ -134,12 +119,11 @@ class _Run:
             self._selector.register(descriptor, selectors.EVENT_READ)
         self._descriptors: list[int] = []
         self._folders: dict[str, int] = {}
-        self._memory_disk: int | None = None
         self._members: Members | None = None
-        self._baseline: dict[str, tuple[int, int]] = {}
+        self._storage: Storage | None = None
         self._usage = Usage()
         self._peak_bytes = 0
-        self._exact, self._walk = _Paced(), _Paced()
+        self._exact = Paced()
 
     def close(self) -> None:
         try:
@@ -163,23 +147,21 @@ class _Run:
         while not self._poll(deadline - time.monotonic()):
             if time.monotonic() > deadline:
                 raise self._broken(f"not ready after {_SETUP_SECONDS:g} s")
-        names = [*self._launch.disks, *self._extra_folders()]
-        message, self._descriptors = _receive(self._process.control, len(names) + 1)
-        if message != b"ready" or len(self._descriptors) != len(names) + 1:
+        most = len(self._launch.order["watch"]) + 1
+        message, self._descriptors = _receive(self._process.control, most)
+        if message != b"ready" or len(self._descriptors) != most:
             raise self._broken(message.decode("utf-8", "replace"))
-        opened = dict(zip(names, self._descriptors[:-1], strict=True))
-        self._folders = {name: opened[name] for name in self._launch.disks}
-        self._memory_disk = opened.get("memory")
-        if self._launch.order["alone"]:
-            self._members = NamespaceMembers(opened["processes"], self._descriptors[-1])
+        self._folders = dict(zip(self._launch.disks, self._descriptors, strict=False))
+        *_, memory, process_list, init = self._descriptors
+        if self._launch.shared is None:
+            self._members = NamespaceMembers(process_list, init)
+            self._storage = NamespaceStorage(self._folders, memory)
         else:
-            self._members = DescendantMembers(
-                opened["processes"], self._process.pid, self._launch.uid
+            members = DescendantMembers(process_list, self._process.pid, self._launch.uid)
+            self._members = members
+            self._storage = HostStorage(
+                self._folders, self._launch.shared, members, self._limits.files
             )
-        self._baseline = {name: self._disk(name) for name in self._folders}
-
-    def _extra_folders(self) -> list[str]:
-        return [*(["memory"] if self._launch.memory_disk else []), "processes"]
 
     def _broken(self, why: str) -> SandboxError:
         self._process.kill()
@@ -193,6 +175,7 @@ class _Run:
     def watch(self) -> Ended:
         """Let the command go, and come back when it and everything it started is dead."""
         assert self._members is not None
+        assert self._storage is not None
         started = time.monotonic()
         wall_ends = started + self._limits.wall_seconds
         self._process.control.send(b"go")
@@ -209,7 +192,7 @@ class _Run:
                 flood_bytes=max(stream.total_bytes for stream in self._streams.values()),
             )
             if message is None and now >= next_look:
-                self._look(self._members)
+                self._look(self._members, self._storage)
                 next_look = time.monotonic() + _LOOK_SECONDS
             if message is None:
                 exceeded = find_exceeded(self._usage, self._limits)
@@ -225,11 +208,15 @@ class _Run:
                     "the sandbox broke while the command ran: "
                     + ((message or b"").decode("utf-8", "replace") or "its first process is gone")
                 )
-            self._look_at_disks()
-            self._peak_bytes = max(self._peak_bytes, report.peak_bytes)
+            written = self._storage.measure(final=True)
             self._usage = replace(
-                self._usage, cpu_seconds=max(report.cpu_seconds, self._usage.cpu_seconds)
+                self._usage,
+                cpu_seconds=max(report.cpu_seconds, self._usage.cpu_seconds),
+                memory_bytes=written.shared_bytes,
+                disk_bytes=written.disk_bytes,
+                files=written.files,
             )
+            self._peak_bytes = self._peak_bytes or report.peak_bytes
             end = explain_end(report.wait_status, stderr.text(), self._usage, self._limits)
         return Ended(end, self._usage, self._peak_bytes, stdout, stderr, self._folders)
 
@@ -262,15 +249,16 @@ class _Run:
 
     # -- measuring
 
-    def _look(self, members: Members) -> None:
+    def _look(self, members: Members, storage: Storage) -> None:
         sample = members.sample()
-        shared = self._used(self._memory_disk)[0] if self._memory_disk is not None else 0
-        memory_bytes = sample.private_bytes + shared
+        written = storage.measure()
+        shared_bytes = max(written.shared_bytes, sample.mapped_shared_bytes)
+        memory_bytes = sample.private_bytes + shared_bytes
         if memory_bytes > self._limits.memory_bytes:
             # forked processes share pages that were counted for each of them
             if self._exact.due:
                 with self._exact.measured():
-                    memory_bytes = members.exact_bytes() + shared
+                    memory_bytes = members.exact_bytes() + shared_bytes
             else:
                 memory_bytes = self._usage.memory_bytes
         self._peak_bytes = max(self._peak_bytes, memory_bytes)
@@ -279,35 +267,9 @@ class _Run:
             cpu_seconds=max(self._usage.cpu_seconds, sample.cpu_seconds),
             memory_bytes=memory_bytes,
             tasks=sample.tasks,
+            disk_bytes=written.disk_bytes,
+            files=written.files,
         )
-        if self._memory_disk is not None:
-            self._look_at_disks()
-        elif self._walk.due:
-            with self._walk.measured():
-                self._look_at_disks()
-
-    def _look_at_disks(self) -> None:
-        added_bytes = added_files = 0
-        for name, (bytes_before, files_before) in self._baseline.items():
-            used_bytes, files = self._disk(name)
-            added_bytes += max(0, used_bytes - bytes_before)
-            added_files += max(0, files - files_before)
-        if self._memory_disk is not None:
-            added_files += self._used(self._memory_disk)[1]
-        self._usage = replace(self._usage, disk_bytes=added_bytes, files=added_files)
-
-    def _disk(self, name: str) -> tuple[int, int]:
-        """Bytes and entries of a disposable folder: a file system of its own, or a walk."""
-        if self._memory_disk is not None:
-            return self._used(self._folders[name])
-        enough = self._limits.files + (self._baseline.get(name, (0, 0))[1])
-        return measure_untrusted(self._folders[name], enough)
-
-    @staticmethod
-    def _used(folder: int) -> tuple[int, int]:
-        status = os.fstatvfs(folder)
-        used_bytes = (status.f_blocks - status.f_bfree) * status.f_frsize
-        return used_bytes, status.f_files - status.f_ffree
 
 
 def _receive(control: socket.socket, most: int) -> tuple[bytes, list[int]]:

@@ -1,0 +1,3 @@
+"""One allocation far beyond the limit."""
+
+print(len(bytearray(30 << 30)))
