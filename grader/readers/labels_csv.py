@@ -28,6 +28,7 @@ MAX_ROWS = 1_000_000
 MAX_LABEL_CHARS = 200
 
 _SAMPLE_ROWS = 200
+_SAMPLE_COLUMNS = 32
 _NAME_KEY = re.compile(r"(image|img|file|path)s?(name|id|file|filename|path)?|(file)?name|id")
 _LABEL_KEY = re.compile(
     r"(predicted|pred|true)?(label|class|species|category)(e?s|name|id)?|"
@@ -153,7 +154,11 @@ def _find_columns(
     sample: Sequence[Row], names: ImageNames, classes: Sequence[str] | None, path: str
 ) -> _Columns:
     """Decide by what the cells hold, and by what the header says where they do not tell."""
-    filled = [row for row in sample if any(cell.strip() for cell in row.cells)]
+    filled = [
+        Row(row.line, row.cells[:_SAMPLE_COLUMNS])
+        for row in sample
+        if any(cell.strip() for cell in row.cells)
+    ]
     if not filled:
         return _Columns()
     first, width = filled[0], max(len(row.cells) for row in filled)
@@ -218,7 +223,8 @@ def _column_findings(
             message = f"the column of labels stands before the column of names in {path}"
             yield found("labels.column-order", message, path=path, line=first.line)
     if width > len(COLUMNS):
-        message = f"{path} has {width} columns; columns {used[0] + 1} and {used[1] + 1} were read"
+        many = f"{width} columns or more" if width == _SAMPLE_COLUMNS else f"{width} columns"
+        message = f"{path} has {many}; columns {used[0] + 1} and {used[1] + 1} were read"
         yield found("labels.extra-columns", message, path=path, line=first.line)
 
 
