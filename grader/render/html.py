@@ -226,11 +226,9 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _shown(content: Any) -> Any:
-    """Every text that a template prints, made visible; what the templates built stays."""
-    if isinstance(content, str) and not isinstance(content, Markup):
-        return printable(content)
-    return content
+def _shown(content: Any) -> str:
+    """Whatever a template prints, made visible; only what the templates built stays as it is."""
+    return content if isinstance(content, Markup) else printable(str(content))
 
 
 def _output(text: str) -> Markup:
