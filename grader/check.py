@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.findings import found
 from grader.model import (
@@ -21,11 +22,13 @@ from grader.model import (
     Finding,
     Severity,
 )
-from grader.sandbox import Backend
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.unpack import unpack
+
+if TYPE_CHECKING:
+    from grader.sandbox import Backend
 
 Progress = Callable[[str], None]
 

@@ -380,9 +380,8 @@ def pack(
         check=lambda path: check_submission(path, definition),
     )
     click.echo(packed_text(packed), err=style != "text", nl=False)
-    if packed.check is not None:
-        _print_results((packed.check,), style)
-    sys.exit(EXIT_MET if packed.written else EXIT_NOT_MET)
+    _print_results((packed.check,), style)
+    sys.exit(EXIT_MET if packed.written and packed.check.passed else EXIT_NOT_MET)
 
 
 @main.command()

@@ -18,9 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
-
+from grader.assignments.conformity import conforms, is_schema
 from grader.assignments.toml_lines import line_of
 from grader.errors import DefinitionError, UsageError
 from grader.metrics import METRICS
@@ -142,13 +140,8 @@ class _Loader:
         except (json.JSONDecodeError, RecursionError) as error:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else None
             raise DefinitionError(f"is not JSON: {error}", path=path, line=line) from error
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            place = "/".join(str(part) for part in error.absolute_path) or "the top"
-            raise DefinitionError(
-                f"is not a JSON Schema (2020-12): at {place}: {error.message}", path=path
-            ) from error
+        if not is_schema(schema):
+            _explain_schema(schema, path)
         if not isinstance(schema, dict):
             raise DefinitionError("has to be a JSON object", path=path)
         return schema
@@ -219,6 +212,11 @@ class _Loader:
 
     def _validate(self, table: Mapping[str, Any]) -> None:
         schema = json.loads((_HERE / "definition.schema.json").read_text("utf-8"))
+        if conforms(schema, table):
+            return
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - only to explain a no
+        from jsonschema.exceptions import best_match  # noqa: PLC0415
+
         error = best_match(Draft202012Validator(schema).iter_errors(table))
         if error is not None:
             where: list[str | int] = list(error.absolute_path)
@@ -391,6 +389,19 @@ class _Loader:
             constraints=part.get("constraints", {}),
             preprocessing=tuple(ways),
         )
+
+
+def _explain_schema(schema: Any, path: Path) -> None:
+    """Raise DefinitionError where jsonschema, too, finds that `schema` is none."""
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - only to explain a no
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = "/".join(str(part) for part in error.absolute_path) or "the top"
+        raise DefinitionError(
+            f"is not a JSON Schema (2020-12): at {place}: {error.message}", path=path
+        ) from error
 
 
 def _zip_limits(part: Mapping[str, Any]) -> ZipLimits:

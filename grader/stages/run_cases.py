@@ -98,7 +98,7 @@ def run_case(
             )
         )
         last = number == len(candidates) - 1
-        if not last and is_usage_failure(outcome.exit_code, outcome.stderr):
+        if not last and is_usage_failure(outcome.exit_code, outcome.stderr, outcome.stdout):
             continue
         run = _case_run(case, argv, number, outcome, outputs / str(number))
         if template != case.argv:
