@@ -68,12 +68,16 @@ class ReadNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ReadStage:
-    """Main convolutions of one width; the first of `convs` enters the stage where `entered`."""
+    """Main convolutions of one width; the first of `convs` enters the stage where `entered`.
+
+    `certain`: False where that first one and its shortcut look alike.
+    """
 
     width: int
     convs: tuple[ReadConv, ...]
     shortcuts: tuple[ReadConv, ...]
     entered: bool
+    certain: bool = True
 
     @property
     def depth(self) -> int:
@@ -259,6 +263,15 @@ def _layers(groups: TensorGroups, shapes: Mapping[str, Shape]) -> tuple[ReadLaye
     return ReadLayers(stem, tuple(stages), head), spare
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """How a stage is entered: its first convolution (None: the image's), the shortcuts beside."""
+
+    first: ReadConv | None
+    shortcuts: tuple[ReadConv, ...]
+    certain: bool
+
+
 def _chain(convs: Sequence[ReadConv]) -> tuple[ReadConv, list[ReadStage], list[ReadConv]]:
     """(first convolution, stages, convolutions that fit nowhere). Raises _Broken."""
     if not convs:
@@ -267,13 +280,12 @@ def _chain(convs: Sequence[ReadConv]) -> tuple[ReadConv, list[ReadStage], list[R
     points = [conv for conv in convs if conv.kernel_px == 1 and conv is not stem]
     main = [conv for conv in convs if conv.kernel_px > 1 and conv is not stem]
     stages: list[ReadStage] = []
-    width, entering = stem.out_channels, None
-    shortcuts: list[ReadConv] = []
+    width, entry = stem.out_channels, _Entry(None, (), True)
     while True:
         own = [conv for conv in main if conv.in_channels == conv.out_channels == width]
         leaving = [c for c in main if c.in_channels == width and c.out_channels != width]
         own_points = [c for c in points if c.in_channels == c.out_channels == width]
-        inside = own if entering is None else [entering, *own]
+        inside = own if entry.first is None else [entry.first, *own]
         if len(inside) % 2 == 1:
             raise _Broken(
                 f"there are {len(inside)} convolutions of {width} filters, where blocks of two "
@@ -282,11 +294,18 @@ def _chain(convs: Sequence[ReadConv]) -> tuple[ReadConv, list[ReadStage], list[R
             )
         if inside:
             stages.append(
-                ReadStage(width, tuple(inside), (*shortcuts, *own_points), entering is not None)
+                ReadStage(
+                    width,
+                    tuple(inside),
+                    (*entry.shortcuts, *own_points),
+                    entry.first is not None,
+                    entry.certain,
+                )
             )
         if not leaving:
             break
-        width, entering, shortcuts = _leave(width, leaving, main, points, stages)
+        entry = _leave(width, leaving, main, points, stages)
+        width = leaving[0].out_channels
     if not stages:
         raise _Broken(
             f"after the first convolution ({stem.out_channels} filters) no block of two follows",
@@ -311,8 +330,8 @@ def _leave(
     main: Sequence[ReadConv],
     points: Sequence[ReadConv],
     stages: Sequence[ReadStage],
-) -> tuple[int, ReadConv, list[ReadConv]]:
-    """(next width, the convolution that goes there, the shortcuts beside it)."""
+) -> _Entry:
+    """What goes from `width` to the next one. Raises _Broken."""
     targets = sorted({conv.out_channels for conv in leaving})
     if len(targets) > 1:
         raise _Broken(
@@ -331,29 +350,27 @@ def _leave(
             leaving[-1].weight,
         )
     if len(leaving) == 1:
-        return target, leaving[0], beside
+        return _Entry(leaving[0], tuple(beside), True)
     second = next((c for c in main if c.in_channels == c.out_channels == target), None)
-    first, shortcut = _tell_apart(leaving[0], leaving[1], second)
-    return target, first, [shortcut]
+    return _tell_apart(leaving[0], leaving[1], second)
 
 
-def _tell_apart(
-    one: ReadConv, other: ReadConv, second: ReadConv | None
-) -> tuple[ReadConv, ReadConv]:
+def _tell_apart(one: ReadConv, other: ReadConv, second: ReadConv | None) -> _Entry:
     """Which of two equal convolutions is the block's first, and which its shortcut.
 
-    By name, else by who shares a module with the block's second one, else by position: shortcuts
-    are mostly written down last.
+    By name, else by who shares a module with the block's second one, else by position: what stands
+    after the block's second convolution is the shortcut.
     """
     for first, shortcut in ((one, other), (other, one)):
-        if _SHORTCUT_NAMES.search(shortcut.module) and not _SHORTCUT_NAMES.search(first.module):
-            return first, shortcut
-    if second is not None:
-        scope = module_of(second.module)
-        for first, shortcut in ((one, other), (other, one)):
-            if module_of(first.module) == scope != module_of(shortcut.module):
-                return first, shortcut
-    return one, other
+        if _SHORTCUT_NAMES.search(shortcut.weight) and not _SHORTCUT_NAMES.search(first.weight):
+            return _Entry(first, (shortcut,), True)
+    if second is None:
+        return _Entry(one, (other,), False)
+    scope = module_of(second.module)
+    for first, shortcut in ((one, other), (other, one)):
+        if module_of(first.module) == scope != module_of(shortcut.module):
+            return _Entry(first, (shortcut,), True)
+    return _Entry(one, (other,), other.position > second.position)
 
 
 def _head(
@@ -396,7 +413,8 @@ def _blocks(stages: Sequence[ReadStage]) -> tuple[ReadBlock, ...] | None:
     reached = -1
     for number, stage in enumerate(stages):
         positions = [conv.position for conv in stage.convs]
-        if min(positions) < reached or (stage.entered and positions[0] > min(positions)):
+        in_order = min(positions) >= reached and positions[0] == min(positions)
+        if not in_order or not stage.certain:
             return None
         reached = max(positions)
         pairs = list(zip(stage.convs[::2], stage.convs[1::2], strict=True))

@@ -27,6 +27,7 @@ _ROLE_ORDERS = {
     4: ("weight", "bias", "mean", "var"),
     5: ("weight", "bias", "gate", "mean", "var"),
 }
+_LARGEST_NORM = max(_ROLE_ORDERS)
 _COUNTER = re.compile(r"num_batches_tracked|counter|steps?$|epoch", re.IGNORECASE)
 
 
@@ -179,23 +180,25 @@ def _sort_run(run: Sequence[_Tensor], module: str, groups: TensorGroups) -> None
     """One weight with its bias and normalisation, or the vectors of one or more normalisations."""
     counters = [t for t in run if not t.shape or _COUNTER.search(t.leaf)]
     vectors = [t for t in run if t not in counters and not t.is_weight]
-    if run[0].is_weight:
-        weight = run[0]
-        bias: _Tensor | None = None
-        # An odd vector is the convolution's own bias: normalisations come with two or four,
-        # unless their names say that the third is a gate.
-        if len(vectors) % 2 == 1 and len(_named_roles(vectors)) < len(vectors):
-            bias = vectors.pop(0)
-        elif len(vectors) == 1:
-            bias = vectors.pop()
-        norm = _norm(vectors, module) if vectors else None
-        if vectors and norm is None:
-            groups.others += [t.name for t in vectors]
-        if norm is None:
-            groups.others += [t.name for t in counters]
-        _add_weight(groups, weight, bias, norm, module)
+    if not run[0].is_weight:
+        _add_norms(groups, vectors, counters, module)
         return
-    size = 4 if len(vectors) > 5 and len(vectors) % 4 == 0 else len(vectors)
+    bias: _Tensor | None = None
+    # An odd vector is the convolution's own bias: normalisations come with two or four, unless
+    # their names say that the third is a gate.
+    if len(vectors) == 1 or (len(vectors) % 2 == 1 and len(_named_roles(vectors)) < len(vectors)):
+        bias = vectors.pop(0)
+    norm = None if len(vectors) > _LARGEST_NORM else _norm(vectors, module)
+    _add_weight(groups, run[0], bias, norm, module)
+    if norm is None:
+        # More than one normalisation follows: a block that wrote its convolutions down first.
+        _add_norms(groups, vectors, counters, module)
+
+
+def _add_norms(
+    groups: TensorGroups, vectors: Sequence[_Tensor], counters: Sequence[_Tensor], module: str
+) -> None:
+    size = 4 if len(vectors) > _LARGEST_NORM and len(vectors) % 4 == 0 else len(vectors)
     if not vectors:
         groups.others += [t.name for t in counters]
     for start in range(0, len(vectors), max(size, 1)):

@@ -200,7 +200,7 @@ def _take_over(
     return (
         _Opened(
             tensors=outputs / _WEIGHTS,
-            wrapper=reading["wrapper"] or "state_dict",
+            wrapper=reading["wrapper"] or ("module" if reading["whole_module"] else "state_dict"),
             module_classes=reading["classes"],
             metadata=reading["metadata"],
             findings=(),

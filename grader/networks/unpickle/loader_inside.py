@@ -7,17 +7,18 @@ out, 70 torch is missing: that is the grader's fault.
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__" and not __package__:
-    # Run by its path: make the folder a package of its own, so that its modules find each other.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-    __package__ = Path(__file__).resolve().parent.name
-    importlib.import_module(__package__)
+    # Run by its path: the folder becomes a package, so that its modules find each other. The
+    # folder above it may not be readable.
+    __package__ = "unpickle"
+    sys.modules[__package__] = types.ModuleType(__package__)
+    sys.modules[__package__].__path__ = [str(Path(__file__).resolve().parent)]
 
 WEIGHTS_NAME = "weights.safetensors"
 READING_NAME = "reading.json"
@@ -31,10 +32,7 @@ def read_checkpoint(path: Path, out_dir: Path, max_bytes: int) -> dict[str, Any]
 
     `problems` are [finding code, message, tensor name or null]; a checkpoint with one is refused.
     """
-    from .container import recognise  # noqa: PLC0415 - torch is imported under main's eyes
-    from .dense_tensors import TooLargeError, dense_tensors  # noqa: PLC0415
-    from .find_weights import find_weights  # noqa: PLC0415
-    from .write_safetensors import write_safetensors  # noqa: PLC0415
+    from .container import recognise  # noqa: PLC0415 - found once the folder is a package
 
     reading: dict[str, Any] = {"problems": [], "notes": []}
     container = recognise(path, max_bytes)
@@ -46,6 +44,11 @@ def read_checkpoint(path: Path, out_dir: Path, max_bytes: int) -> dict[str, Any]
         reading["notes"].append(
             ["checkpoint.checksum", f"the record {name} does not have its checksum", None]
         )
+    # Only now: what is no checkpoint is refused without the seconds that torch takes to start.
+    from .dense_tensors import TooLargeError, dense_tensors  # noqa: PLC0415
+    from .find_weights import find_weights  # noqa: PLC0415
+    from .write_safetensors import write_safetensors  # noqa: PLC0415
+
     value, reading["method"], reading["wanted"], refusal = _unpickle(path, container.records)
     if refusal:
         reading["problems"].append(["checkpoint.damaged", refusal, None])
@@ -98,11 +101,9 @@ def main(arguments: list[str]) -> int:
     """Run as a program; returns the exit code."""
     path, out_dir, max_bytes = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     try:
-        importlib.import_module("torch")
+        reading = read_checkpoint(path, out_dir, max_bytes)
     except ImportError:
         return EXIT_NO_TORCH
-    try:
-        reading = read_checkpoint(path, out_dir, max_bytes)
     except MemoryError:
         return EXIT_MEMORY
     text = json.dumps(reading, ensure_ascii=True)

@@ -1,0 +1,147 @@
+"""The grader's network: what its forms mean, and that folding changes nothing but the speed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fixtures.checkpoints.students import (
+    Plan,
+    arrays_of,
+    as_saved,
+    images_of,
+    make_student,
+    shapes_of,
+)
+from grader.networks.read_shape import ReadNetwork, read_shape
+from grader.networks.resnet_6n2 import (
+    BatchInstanceNorm,
+    Form,
+    ResNet6n2,
+    ZeroPadding,
+    build_resnet,
+    fold_batch_norm,
+    name_mapping,
+    possible_forms,
+)
+
+
+def built(plan: Plan, form: Form | None = None) -> tuple[ResNet6n2, ReadNetwork]:
+    state = as_saved(make_student(plan))
+    network = read_shape(shapes_of(state)).network
+    assert network is not None
+    return build_resnet(network, arrays_of(state), form or possible_forms(network)[0]), network
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(), Plan(conv_bias=True), Plan(shortcut="zero-padding"), Plan(shortcut_norm=False)],
+    ids=["projection", "bias", "zero-padding", "bare shortcut"],
+)
+def test_folding_gives_the_same_logits(plan: Plan) -> None:
+    network, _ = built(plan)
+    folded = fold_batch_norm(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    images = images_of(plan, count=3)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), network(images), rtol=1e-5, atol=1e-5)
+
+
+def test_folding_leaves_other_normalisations_alone() -> None:
+    network, _ = built(Plan(norm="group"), Form("group", 4))
+    folded = fold_batch_norm(network)
+    assert any(isinstance(module, nn.GroupNorm) for module in folded.modules())
+    images = images_of(Plan())
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), network(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size_px", [(16, 16), (17, 23), (1, 1), (40, 8)])
+def test_images_of_any_size_pass(size_px: tuple[int, int]) -> None:
+    network, _ = built(Plan(shortcut="zero-padding"))
+    assert network(torch.randn(2, 3, *size_px)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("side", "places"), [("after", (0, 1)), ("both-sides", (1, 2))])
+def test_zero_padding_puts_new_channels_where_the_form_says(
+    side: str, places: tuple[int, int]
+) -> None:
+    x = torch.arange(2 * 5 * 5, dtype=torch.float32).view(1, 2, 5, 5)
+    padded = ZeroPadding(2, 4, 2, side)(x)
+    assert padded.shape == (1, 4, 3, 3)
+    assert torch.equal(padded[:, list(places)], x[:, :, ::2, ::2])
+    assert padded.count_nonzero() == x[:, :, ::2, ::2].count_nonzero()
+
+
+def test_batch_instance_normalisation_is_its_two_parts() -> None:
+    norm = BatchInstanceNorm(3, running=True).eval()
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 1.5)
+        norm.bias.uniform_(-1, 1)
+        assert norm.running_mean is not None
+        norm.running_mean.uniform_(-1, 1)
+        x = torch.randn(2, 3, 6, 6)
+        scale, shift = norm.weight.view(1, 3, 1, 1), norm.bias.view(1, 3, 1, 1)
+        instance = F.instance_norm(x) * scale + shift
+        batch = F.batch_norm(x, norm.running_mean, norm.running_var) * scale + shift
+        norm.gate.fill_(-0.5)
+        torch.testing.assert_close(norm(x), instance)
+        norm.gate.fill_(1.5)
+        torch.testing.assert_close(norm(x), batch)
+        norm.gate.fill_(0.25)
+        torch.testing.assert_close(norm(x), 0.25 * batch + 0.75 * instance)
+
+
+def test_batch_statistics_are_those_of_training_mode() -> None:
+    student = make_student(Plan())
+    student.dropout.p = 0.0
+    network, _ = built(Plan(), Form("batch-statistics"))
+    images = images_of(Plan(), count=4)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), student.train()(images))
+
+
+@pytest.mark.parametrize(
+    ("norm", "expected"),
+    [
+        ("batch", {"batch"}),
+        ("none", {"none"}),
+        ("batch-instance", {"batch-instance"}),
+        ("group", {"batch-statistics", "instance", "layer", "layer-channels", "group"}),
+    ],
+)
+def test_forms_are_those_that_the_tensors_leave_open(norm: str, expected: set[str]) -> None:
+    _, network = built(Plan(norm=norm))
+    forms = possible_forms(network)
+    assert {form.norm for form in forms} == expected
+    assert len(set(forms)) == len(forms) == len({str(form) for form in forms})
+    assert {form.groups for form in forms if form.norm == "group"} <= {8, 4, 2}
+
+
+def test_zero_padding_leaves_its_side_open() -> None:
+    _, network = built(Plan(shortcut="zero-padding"))
+    assert [form.zero_padding for form in possible_forms(network)] == ["after", "both-sides"]
+
+
+def test_the_mapping_names_every_tensor_of_the_student_once() -> None:
+    for plan in (Plan(), Plan(norm="batch-instance", conv_bias=True)):
+        _, network = built(plan)
+        names = [
+            name for name in as_saved(make_student(plan)) if not name.endswith("batches_tracked")
+        ]
+        assert sorted(name_mapping(network).values()) == sorted(names)
+
+
+def test_half_precision_and_double_weights_are_evaluated_in_float32() -> None:
+    state = as_saved(make_student())
+    network = read_shape(shapes_of(state)).network
+    assert network is not None
+    doubles = {name: tensor.double() for name, tensor in state.items()}
+    own = build_resnet(network, arrays_of(doubles), Form("batch"))
+    images = images_of(Plan())
+    assert own.head.weight.dtype is torch.float32
+    with torch.no_grad():
+        assert torch.equal(own(images), make_student()(images))
