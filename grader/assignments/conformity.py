@@ -18,7 +18,9 @@ def conforms(schema: Mapping[str, Any], document: Any) -> bool:
     A reference to anything outside `schema` is not followed and answers False.
     """
     try:
-        return jsonschema_rs.Draft202012Validator(dict(schema), retriever=_refuse).is_valid(document)
+        return jsonschema_rs.Draft202012Validator(dict(schema), retriever=_refuse).is_valid(
+            document
+        )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
         return False
 

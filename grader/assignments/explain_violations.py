@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ _DEFAULT_CODE = "layout.violates-schema"
 # So many different violations are told; a tree that breaks more is not a near miss.
 _MAX_FINDINGS = 100
 _MAX_MESSAGE_CHARS = 300
+
+_Natural = list[tuple[int, str]]
 
 
 def explain_violations(
@@ -49,11 +52,14 @@ def explain_violations(
     return tuple(_finding(broken) for broken in rules.values())
 
 
-def _order(error: ValidationError) -> tuple[list[str], list[str]]:
-    return (
-        [str(part) for part in error.absolute_path],
-        [str(part) for part in error.absolute_schema_path],
-    )
+def _order(error: ValidationError) -> tuple[_Natural, _Natural]:
+    return _natural(error.absolute_path), _natural(error.absolute_schema_path)
+
+
+def _natural(parts: Iterable[Any]) -> _Natural:
+    """A key under which mask 2 comes before mask 10."""
+    words = re.split(r"([0-9]+)", "/".join(str(part) for part in parts))
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 class _Violation:
