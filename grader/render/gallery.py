@@ -29,8 +29,14 @@ STRIPE_RGB = (70, 66, 20)  # its dark shade: foreground, but not predicted
 
 _AGREED_OPACITY = 0.45
 _WRONG_OPACITY = 0.85
-_STRIPE_PX = 4
-_DIMMED = 0.45  # share of the greyed image that is left under the colours
+_STRIPE_PX = 4  # a power of two
+_DIMMED = 0.45  # share of the image's own colour that is left under the paint
+_COLOURS = ((0, 0, 0), AGREED_RGB, EXTRA_RGB, STRIPE_RGB, MISSED_RGB)
+_OPACITIES = np.array(
+    [[0], [_AGREED_OPACITY], *([[_WRONG_OPACITY]] * 3)], dtype=np.float32
+)  # (5, 1)
+_LEFT = 1 - _OPACITIES
+_PAINT = _OPACITIES * np.array(_COLOURS, dtype=np.float32) + 0.5  # (5, 3), rounds when cut off
 _PHOTO_QUALITY = 82
 _OVERLAP_QUALITY = 80
 # Colour at full resolution: the stripes and edges of the overlap are what is looked at.
@@ -100,24 +106,19 @@ def overlap_jpeg(
     Blue where both are foreground, vermilion where only the prediction is, yellow stripes where
     only the truth is. `predicted` None counts as empty.
     """
-    size_px = _small_size(truth.shape, side_px)
     small = _shrunk(image, side_px)
     grey = cv2.cvtColor(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    base = small * _DIMMED + grey * (1 - _DIMMED)
+    base = cv2.addWeighted(small, _DIMMED, grey, 1 - _DIMMED, 0)
+    size_px = _small_size(truth.shape, side_px)
     true_mask = _fitted(truth, size_px)
     guess = np.zeros_like(true_mask) if predicted is None else _fitted(predicted, size_px)
-    rows, columns = np.indices(true_mask.shape)
-    stripes = (rows + columns) // _STRIPE_PX % 2 == 0
-    missed = true_mask & ~guess
-    for area, colour, opacity in (
-        (true_mask & guess, AGREED_RGB, _AGREED_OPACITY),
-        (guess & ~true_mask, EXTRA_RGB, _WRONG_OPACITY),
-        (missed & stripes, MISSED_RGB, _WRONG_OPACITY),
-        (missed & ~stripes, STRIPE_RGB, _WRONG_OPACITY),
-    ):
-        base[area] = base[area] * (1 - opacity) + np.asarray(colour) * opacity
-    drawn = np.clip(base.round(), 0, 255).astype(np.uint8)
-    return _encoded(".jpg", drawn, [*_jpeg(_OVERLAP_QUALITY), *_FULL_COLOUR])
+    rows, columns = np.ogrid[: true_mask.shape[0], : true_mask.shape[1]]
+    stripes = (rows + columns) & _STRIPE_PX == 0
+    # 0 neither, 1 both, 2 prediction only, 3 and 4 truth only: an index into the paints below.
+    kind = np.where(guess, np.where(true_mask, 1, 2), np.where(true_mask, 3 + stripes, 0))
+    drawn = base * np.take(_LEFT, kind, axis=0) + np.take(_PAINT, kind, axis=0)
+    encoding = [*_jpeg(_OVERLAP_QUALITY), *_FULL_COLOUR]
+    return _encoded(".jpg", drawn.astype(np.uint8), encoding)
 
 
 def _read_image(item: TruthItem) -> RgbArray:
@@ -150,7 +151,7 @@ def _fitted(mask: MaskArray, size_px: tuple[int, int]) -> MaskArray:
 
 
 def _jpeg(quality: int) -> Sequence[int]:
-    return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return [cv2.IMWRITE_JPEG_QUALITY, quality]
 
 
 def _encoded(suffix: str, picture: npt.NDArray[np.uint8], options: Sequence[int]) -> bytes:
