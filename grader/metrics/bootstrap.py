@@ -90,8 +90,6 @@ def _bca_levels(
 
 
 def _acceleration(statistic: Statistic, count: int) -> float:
-    if count < 2:
-        return 0.0
     block = max(1, _BLOCK // count)
     everything = np.arange(count - 1, dtype=np.int64)
     left_out = [np.arange(start, min(start + block, count)) for start in range(0, count, block)]

@@ -49,7 +49,13 @@ def strip_metadata(data: bytes) -> StrippedImage:
             if orientation in range(2, 9) or is_animated or header.format not in _STRIPPERS:
                 return StrippedImage(_as_png(image), ".png")
         return StrippedImage(b"".join(_STRIPPERS[header.format](data)), None)
-    except (OSError, SyntaxError, struct.error, IndexError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        struct.error,
+        IndexError,
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(f"it does not decode: {error}") from error
 
 

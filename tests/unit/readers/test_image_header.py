@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -85,6 +86,20 @@ def test_a_progressive_jpeg_with_large_metadata() -> None:
     header = parse_image_header(data)
     assert header is not None
     assert (header.width_px, header.height_px, header.bits) == (31, 17, 8)
+
+
+def test_fill_bytes_and_bare_markers_before_the_size_of_a_jpeg() -> None:
+    data = written("JPEG", "L", (31, 17))
+    header = parse_image_header(data[:2] + b"\xff\x01\xff\xff\xff" + data[3:])
+    assert header is not None
+    assert (header.width_px, header.height_px) == (31, 17)
+
+
+def test_a_bitmap_of_os2() -> None:
+    core = b"BM" + bytes(12) + struct.pack("<IHHHH", 12, 31, 17, 1, 24)
+    header = parse_image_header(core)
+    assert header is not None
+    assert (header.width_px, header.height_px, header.channels) == (31, 17, 3)
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "<u2", ">i4", "<f8"])

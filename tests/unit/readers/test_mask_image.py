@@ -165,6 +165,15 @@ def test_unreadable_masks_are_told_apart(
     assert "50000 × 50000 pixels" in " ".join(finding.message for finding in reading.findings)
 
 
+def test_loose_names_are_looked_at_so_often_and_no_more(
+    tmp_path: Path, mask_file: bytes, in_process: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grader.readers.mask_image._MAX_LOOSE_NAMES", 3)
+    lay(tmp_path, *(f"seg_maps/{n}.png" for n in range(5)), data=mask_file)
+    lay(tmp_path, f"seg_maps/x_{STEMS[0]}.png", data=mask_file)
+    assert summary(read(tmp_path, in_process)) == [("mask.extra", 6), ("mask.missing", 3)]
+
+
 def test_no_folder_is_no_value(tmp_path: Path, in_process: Launch) -> None:
     reading = read(tmp_path, in_process)
     assert reading.value is None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFile
 
+from grader.readers.image_header import ImageHeader
 from grader.readers.mask_pixels import MaskPixels, RefusedMaskError, decode_mask
 
 # Pillow grumbles about damaged TIFF tags before it refuses them.
@@ -113,9 +114,10 @@ def test_float_and_32_bit_tiff(shape: Mask, encode: Encode) -> None:
     mask, rule, quirks = read(encode(of_levels(shape, 0, 1, "f4") * 0.8, "TIFF"), "a.tif")
     assert (mask == shape).all()
     assert (rule, quirks) == ("value > 0.5, because the highest is 0.8", ("mask.sixteen-bit",))
-    mask, rule, _ = read(encode(of_levels(shape, 0, 65535, "i4"), "TIFF"), "a.tif")
-    assert (mask == shape).all()
-    assert "> 32767" in rule
+    for highest, threshold in ((1, 0), (255, 127), (65535, 32767)):
+        mask, rule, _ = read(encode(of_levels(shape, 0, highest, "i4"), "TIFF"), "a.tif")
+        assert (mask == shape).all()
+        assert rule == f"value > {threshold}, because the highest is {highest}"
 
 
 def test_colours_are_judged_by_luminance_and_told(shape: Mask, encode: Encode) -> None:
@@ -127,6 +129,12 @@ def test_colours_are_judged_by_luminance_and_told(shape: Mask, encode: Encode) -
     mask, _, quirks = read(encode(red, "PNG"))
     assert not mask.any()
     assert quirks == ("mask.colours", "mask.low-contrast")
+
+
+def test_cmyk_is_read_as_the_colours_that_it_prints(shape: Mask, encode: Encode) -> None:
+    mask, rule, _ = read(encode(of_levels(shape, 0, 255), "JPEG", "CMYK"), "a.jpg")
+    assert iou(mask, shape) > 0.99
+    assert rule == "luminance > 127"
 
 
 def test_alpha_counts_only_where_the_colour_says_nothing(shape: Mask, encode: Encode) -> None:
@@ -166,6 +174,13 @@ def test_arrays(shape: Mask, dtype: str, order: str) -> None:
     assert (mask == shape).all()
     assert rule.startswith("value > 0.5" if "f" in dtype else "value > 0")
     assert "mask.array" in quirks
+
+
+def test_an_array_shorter_than_it_says(shape: Mask) -> None:
+    written = io.BytesIO()
+    np.save(written, shape)
+    with pytest.raises(RefusedMaskError, match="10799 bytes of data for 10800 values"):
+        decode_mask(written.getvalue()[:-1], "a.npy")
 
 
 def test_nan_is_background(shape: Mask) -> None:
@@ -220,6 +235,27 @@ def test_bombs_are_refused_by_their_header(
     with pytest.raises(RefusedMaskError) as caught:
         decode_mask(png_claim(*claim), "a.png")
     assert caught.value.code == code
+
+
+def test_a_size_that_only_pillow_sees_is_refused_before_decoding(
+    shape: Mask, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ImageHeader("PNG", 1, 1, 1, 8)
+    monkeypatch.setattr("grader.readers.mask_pixels.parse_image_header", lambda _: small)
+    with pytest.raises(RefusedMaskError, match="it claims 120 × 90 pixels; it was not decoded"):
+        decode_mask(encode(of_levels(shape, 0, 255), "PNG"), "a.png", max_pixels=100)
+
+
+def test_a_decoder_out_of_memory_refuses_the_file(
+    shape: Mask, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", starved)
+    with pytest.raises(RefusedMaskError, match="takes more memory than a mask may") as caught:
+        decode_mask(encode(of_levels(shape, 0, 255), "PNG"), "a.png")
+    assert caught.value.code == "mask.too-large"
 
 
 def test_a_small_claim_with_too_few_or_too_many_pixels(png_claim: Callable[..., bytes]) -> None:

@@ -58,6 +58,14 @@ def test_links_are_no_files(tmp_path: Path) -> None:
     assert list(regular_files(tmp_path)) == ["c.txt", "a/b.txt"]
 
 
+def test_a_flood_of_files_is_not_walked_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grader.readers.reading._MAX_ENTRIES", 3)
+    touch(tmp_path, *(f"{letter}.txt" for letter in "abcde"))
+    assert list(regular_files(tmp_path)) == ["a.txt", "b.txt", "c.txt"]
+
+
 def test_a_folder_is_read_as_its_paths(tmp_path: Path) -> None:
     spec = OutputSpec(id="x", path="ckpt", reader="folder", options={})
     assert read_folder(tmp_path, spec, EXPECTED).value is None

@@ -163,6 +163,23 @@ def test_labels_take_the_spelling_of_the_classes(course: Course) -> None:
     assert (given.items[0].label, given.classes_from) == ("Blue Morpho", "the command line")
 
 
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("I;16", ".png"), ("P", ".gif"), ("P", ".png"), ("1", ".bmp"), ("LA", ".png")],
+)
+def test_images_of_every_kind_of_pixel(course: Course, mode: str, suffix: str) -> None:
+    course.add("ADONIS/1")
+    path = course.images / "ADONIS" / "1.jpg"
+    grey = Image.open(path).convert("L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = grey.convert(mode)
+    image.save(path.with_suffix(suffix))
+    path.unlink()
+    assert load(course).items[0].staged_name.endswith(".png")
+
+
 def test_names_in_any_script_junk_and_links(course: Course) -> None:
     course.add("ADONIS/бабочка 蝶 🦋")
     course.add("ADONIS/x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import cv2
@@ -156,6 +157,30 @@ def test_other_formats_become_png(format_name: str, mode: str) -> None:
         assert (np.asarray(image.convert("RGB")) == original).all()
 
 
+def test_transparency_of_a_palette_is_kept() -> None:
+    first_index = int(np.asarray(Image.fromarray(NOISE).convert("P"))[0, 0])
+    data = written("GIF", "P", transparency=first_index)
+    stripped = strip_metadata(data)
+    with Image.open(io.BytesIO(data)) as image, Image.open(io.BytesIO(stripped.data)) as copy:
+        assert (np.asarray(image.convert("RGBA")) == np.asarray(copy.convert("RGBA"))).all()
+        assert np.asarray(copy.convert("RGBA"))[0, 0, 3] == 0
+
+
+def test_thumbnails_extensions_and_false_adobe_markers_are_dropped() -> None:
+    plain = JPEGS["plain"]
+    jfif_end = 2 + 2 + 16
+    thumbnail = b"\xff\xe0" + struct.pack(">H", 10 + len(SECRET)) + b"JFXX\0\x10xx" + SECRET
+    false_adobe = b"\xff\xee" + struct.pack(">H", 2 + len(SECRET)) + SECRET
+    fill = b"\xff\xff"
+    extended = plain[:jfif_end] + thumbnail + fill + false_adobe + plain[jfif_end:]
+    assert strip_metadata(extended).data == plain
+    in_jfif = bytearray(plain)
+    in_jfif[4:6] = struct.pack(">H", 16 + 3)
+    in_jfif[18:20] = b"\1\1"  # a thumbnail of one pixel
+    with_pixel = bytes(in_jfif[:20]) + b"abc" + bytes(in_jfif[20:])
+    assert strip_metadata(with_pixel).data == plain
+
+
 def test_of_an_animation_the_first_frame_is_left() -> None:
     frames = [Image.fromarray(NOISE), Image.fromarray(255 - NOISE)]
     for format_name in ("PNG", "WEBP", "GIF", "TIFF"):
@@ -179,6 +204,9 @@ def test_of_an_animation_the_first_frame_is_left() -> None:
         PNGS["plain"][:-12],
         PNGS["plain"][:200],
         WEBPS["lossy"][:200],
+        WEBPS["lossy"][:12] + b"VP8X\xff\xff\xff\x00" + WEBPS["lossy"][12:],
+        b"RIFF\xff\xff\0\0" + WEBPS["lossy"][8:] + b"EXIF\xff\xff\0\0",
+        JPEGS["exif"][:24] + b"\xff\xfe\xff\xff" + JPEGS["exif"][24:400],
         b"\x93NUMPY\x01\x00\x46\x00{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1), }",
     ],
 )
