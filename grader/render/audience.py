@@ -32,7 +32,7 @@ _PROVENANCE = (
     "device",
 )
 _VOLATILE = ("started_at",)
-_CANDIDATE_WORDS = ("id", "title", "preprocessing", "class_order")
+_CANDIDATE_WORDS = ("preprocessing", "title", "form")
 
 
 def seen_by(report: Report, audience: Audience) -> Report:

@@ -68,7 +68,7 @@ def catalogue_markdown() -> str:
         for code in members:
             entry = CATALOGUE[code]
             parts.append(
-                f"| `{code}` | {entry.severity.value} | {_cell(entry.title)} | {_cell(entry.hint)} |"
+                f"| `{code}` | {entry.severity} | {_cell(entry.title)} | {_cell(entry.hint)} |"
             )
         parts.append("")
     return "\n".join(parts)

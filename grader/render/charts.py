@@ -22,7 +22,8 @@ _CURVE_HEIGHT_PX, _CURVE_TOP_PX, _CURVE_BOTTOM_PX = 190, 30, 32
 _BARS_HEIGHT_PX, _BARS_TOP_PX, _BARS_BOTTOM_PX = 190, 52, 32
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _NAMED_CLASSES = 30  # more do not fit beside the cells: their rows are numbered
-_CELL_PX, _SMALL_CELL_PX = 26, 5
+_CELL_PX = 26
+_NUMBERED_PX, _LEAST_CELL_PX = 500, 4  # side of a matrix whose classes are numbered
 _NAME_CHARS, _CHAR_PX = 26, 6.4
 _CAPITAL_PX = 7.6  # class names are often all capitals
 
@@ -198,7 +199,7 @@ class HeatMap:
     height: float
     left: float
     top: float
-    cell: int
+    cell: float
     rows: int
     columns: int
     named: bool
@@ -212,7 +213,7 @@ def heat_map(confusion: Confusion) -> HeatMap:
     count = len(confusion.classes)
     columns = count + (1 if confusion.predicted[-1] else 0)
     named = count <= _NAMED_CLASSES
-    cell = _CELL_PX if named else _SMALL_CELL_PX
+    cell = float(_CELL_PX if named else max(_NUMBERED_PX // columns, _LEAST_CELL_PX))
     names = [_cut(confusion.name(index)) for index in range(columns)]
     margin = max(map(width_cells, names), default=0) * _CAPITAL_PX + 8 if named else 30
     steps = range(columns) if named else range(0, columns, 10)

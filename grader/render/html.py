@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,23 @@ class _ConfusionView:
     chart: HeatMap
     mistakes: Sequence[tuple[int, int, int]]
     left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    preprocessing: str
+    title: str
+    form: str
+    images: int | None
+    accuracy: float | None
+    agreement: float | None
+    is_chosen: bool = False
+
+    @property
+    def fit(self) -> float:
+        """What the candidates are compared by: agreement, without labels the accuracy."""
+        known = self.accuracy if self.agreement is None else self.agreement
+        return 0.0 if known is None else known
 
 
 def html(report: Report, *, audience: Audience = "ta") -> str:
@@ -154,22 +171,25 @@ def _confusion(report: Report) -> _ConfusionView | None:
     return _ConfusionView(matrix, heat_map(matrix), mistakes[:_MISTAKES], left_out)
 
 
-def _candidates(report: Report) -> list[tuple[bool, str, str, str]]:
-    """(chosen, what was tried, accuracy, agreement) per candidate of the independent evaluation."""
+def _candidates(report: Report) -> list[_Candidate]:
+    """Every way in which the checkpoint was run, the one that explains the labels best first."""
     if report.independent is None:
         return []
-    rows = []
-    for candidate in report.independent.candidates:
-        name = candidate.get("id", candidate.get("preprocessing", ""))
-        rows.append(
-            (
-                name == report.independent.preprocessing,
-                str(candidate.get("title", name)),
-                figures.value(candidate.get("accuracy")),
-                figures.percent(candidate.get("agreement")),
-            )
+    rows = [
+        _Candidate(
+            preprocessing=str(row.get("preprocessing", "")),
+            title=str(row.get("title", row.get("preprocessing", ""))),
+            form=str(row.get("form", "")),
+            images=row.get("images"),
+            accuracy=row.get("accuracy"),
+            agreement=row.get("agreement"),
         )
-    return rows
+        for row in report.independent.candidates
+    ]
+    chosen = report.independent.preprocessing
+    rows.sort(key=lambda row: (-row.fit, row.preprocessing != chosen))
+    best = next((index for index, row in enumerate(rows) if row.preprocessing == chosen), None)
+    return [replace(row, is_chosen=index == best) for index, row in enumerate(rows)]
 
 
 def _isolation(provenance: Mapping[str, Any]) -> str:
@@ -213,6 +233,7 @@ def _template() -> Template:
         counted=figures.counted,
         output=_output,
         data_uri=_data_uri,
+        baseline_name=words.baseline_name,
         title=words.finding_title,
         run_status=words.run_status,
         severity_counts=words.severity_counts,

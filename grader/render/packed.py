@@ -10,7 +10,7 @@ from grader.render.printable import printable
 
 
 def packed_text(packed: PackedZip) -> str:
-    """The files of the zip with their reasons, the zip's size and hash, or why it was not written."""
+    """The files of the zip with their reasons, its size and hash, or why it was not written."""
     rows = [
         (printable(file.path), figures.size(file.size_bytes), printable(file.why))
         for file in packed.files

@@ -18,6 +18,7 @@ from grader.render.words import (
     FAULTS,
     VERDICT_MEANINGS,
     VERDICTS,
+    baseline_name,
     by_severity,
     finding_title,
     run_status,
@@ -147,7 +148,9 @@ def _row(report: Report, award: Award, measurement: Measurement | None) -> tuple
         f"{figures.marks(award.marks, step)} / {figures.marks(award.max_marks, step)}",
         figures.value(award.value),
         figures.interval(None if measurement is None else measurement.interval),
-        "–" if best is None else f"{figures.value(baselines[best])} {_short(printable(best))}",
+        "–"
+        if best is None
+        else f"{figures.value(baselines[best])} {_short(printable(baseline_name(best)))}",
     )
 
 

@@ -47,6 +47,11 @@ def finding_title(finding: Finding) -> str:
     return finding.code if entry is None else entry.title
 
 
+def baseline_name(name: str) -> str:
+    """A baseline's registered name as words: `centred-ellipse` is a centred ellipse."""
+    return name.replace("-", " ")
+
+
 def run_status(run: CaseRun) -> str:
     """How a run ended, with the number that says more."""
     if run.status is CaseStatus.FAILED and run.exit_code is not None:

@@ -168,6 +168,22 @@ def test_output_stands_on_its_lines_with_escapes_made_visible() -> None:
     assert "\x1b" not in shown
 
 
+def test_of_the_ways_to_run_the_checkpoint_one_is_chosen_and_stands_first() -> None:
+    report = example_report()
+    assert report.independent is not None
+    ways: list[dict[str, object]] = [
+        {"preprocessing": "a", "title": "way A", "form": "plain", "images": 32, "agreement": 0.2},
+        {"preprocessing": "b", "title": "way B", "form": "padded", "images": 24, "agreement": 0.9},
+        {"preprocessing": "b", "title": "way B", "form": "plain", "images": 24, "agreement": 0.95},
+    ]
+    independent = replace(report.independent, preprocessing="b", candidates=tuple(ways))
+    shown = html(replace(report, independent=independent))
+    rows = re.findall(r"<tr( class=\"chosen\")?><th scope=\"row\">(way .)", shown)
+    assert rows == [(' class="chosen"', "way B"), ("", "way B"), ("", "way A")]
+    assert "Network run as" in shown
+    assert "Network run as" not in html(report)
+
+
 # --------------------------------------------------------------------------- which images
 
 
