@@ -224,7 +224,7 @@ def _check_component(part: str, wrong: _Report) -> None:
     stem = part.split(".", 1)[0].rstrip(" ")
     if unicodedata.normalize("NFKC", stem).upper() in _WINDOWS_DEVICES:
         wrong("zip.windows-name", f"{quoted(part)} is the name of a device on Windows")
-    if part.endswith((".", " ")):
+    if part.endswith((".", " ")) and part.strip(". "):
         wrong("zip.trailing-dot-or-space", "ends in a dot or space, which Windows drops")
     if not _NOT_ON_WINDOWS.isdisjoint(part):
         wrong("zip.not-portable", "a character that no name on Windows may hold")

@@ -40,6 +40,7 @@ _EXTRA_HEADER = struct.Struct("<HH")
 
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF  # "the value stands in the zip64 record"
 _END_FULL_VALUES = (_FULL_16, _FULL_16, _FULL_16, _FULL_16, _FULL_32, _FULL_32)
+_NEWEST_VERSION = 63  # what a reader must understand of APPNOTE 6.3; nothing newer exists
 _MAX_COMMENT_BYTES = 0xFFFF
 _MAX_NAME_BYTES = 4096  # PATH_MAX: nothing longer can be a path; keeps the directory small
 _MAX_DESCRIPTOR_BYTES = 24
@@ -54,7 +55,12 @@ ENCRYPTED, DESCRIPTOR_FOLLOWS, STRONG_ENCRYPTION, UTF8, MASKED = (
     1 << 11,
     1 << 13,
 )
-_FLAGS_THAT_MUST_AGREE = ENCRYPTED | DESCRIPTOR_FOLLOWS | STRONG_ENCRYPTION | MASKED
+_DEFLATE_LEVEL = 1 << 1 | 1 << 2  # how hard the writer tried: means nothing to a reader
+# APPNOTE 4.4.4: patched data, enhanced methods and what is reserved change how data are read.
+UNKNOWN_FLAGS = 0xFFFF & ~(
+    ENCRYPTED | DESCRIPTOR_FOLLOWS | STRONG_ENCRYPTION | UTF8 | MASKED | _DEFLATE_LEVEL
+)
+_FLAGS_THAT_MUST_AGREE = 0xFFFF & ~(UTF8 | _DEFLATE_LEVEL)
 
 _ZIP64_EXTRA, _PKWARE_UNIX_EXTRA, _ASI_UNIX_EXTRA, _UNICODE_PATH_EXTRA = (
     0x0001,
@@ -322,7 +328,7 @@ def _read_entries(file: SteadyFile, end: _End, max_entries: int) -> list[Directo
 
 def _read_entry(window: _Window, end: _End) -> DirectoryEntry:
     fields = _CENTRAL.unpack(window.take(_CENTRAL.size))
-    signature, _, made_by, _, flags, method, _, _, crc32, compressed, size = fields[:11]
+    signature, _, made_by, version, flags, method, _, _, crc32, compressed, size = fields[:11]
     name_bytes, extra_bytes, comment_bytes, disk, _, attributes, offset = fields[11:]
     if signature != _CENTRAL_SIGNATURE:
         raise _Refused("zip.directory-malformed", "the zip's directory holds something else")
@@ -335,6 +341,10 @@ def _read_entry(window: _Window, end: _End) -> DirectoryEntry:
     fields_of = _read_extra(extra)
     if fields_of is None:
         raise _Refused("zip.extra-malformed", f"{shown}: its extra fields overlap or are cut off")
+    if version & 0xFF > _NEWEST_VERSION:
+        raise _Refused(
+            "zip.method-unsupported", f"{shown} asks for version {version & 0xFF} of the format"
+        )
     values = _resolve_zip64(fields_of.get(_ZIP64_EXTRA), (size, compressed, offset), disk)
     if values is None:
         raise _Refused("zip.zip64-lies", f"{shown}: its sizes and its zip64 field do not agree")

@@ -18,6 +18,7 @@ from grader.readers.zip_directory import (
     ENCRYPTED,
     MASKED,
     STRONG_ENCRYPTION,
+    UNKNOWN_FLAGS,
     UTF8,
     DirectoryEntry,
     read_zip_directory,
@@ -262,6 +263,8 @@ def _check_entry(entry: DirectoryEntry) -> Iterator[Finding]:
     elif entry.method not in {STORED, DEFLATED}:
         name = _METHODS.get(entry.method, "an unknown one")
         code, what = "zip.method-unsupported", f"uses compression method {entry.method} ({name})"
+    elif entry.flags & UNKNOWN_FLAGS:
+        code, what = "zip.method-unsupported", "is written in a way that no program writes (flags)"
     elif entry.method == STORED and entry.compressed_bytes != entry.size_bytes:
         code = "zip.size-lie"
         what = f"has {entry.size_bytes:,} bytes, stored as {entry.compressed_bytes:,}"

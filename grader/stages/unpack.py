@@ -173,8 +173,8 @@ def _stored(file: SteadyFile, member: ZipMember) -> Iterator[bytes]:
 
 def _inflated(file: SteadyFile, member: ZipMember) -> Iterator[bytes]:
     """A raw deflate stream (RFC 1951) that ends exactly where the member's bytes end."""
-    if not member.compressed_bytes:
-        return  # of size 0, or _contents refuses it
+    if member.is_dir and not member.compressed_bytes:
+        return  # some writers give folders their method, and no stream
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     for piece in _stored(file, member):
         waiting = piece
@@ -224,9 +224,12 @@ class _Tree:
         self._leave(0)
         os.close(self._root_fd)
 
-    def make_folder(self, path: str) -> int:
-        """Make `path` and what is above it; its descriptor is good until the next call."""
-        parts = _safe_parts(path) if path else []
+    def make_folder(self, path: str) -> None:
+        """Make `path` and what is above it."""
+        self._enter(_safe_parts(path))
+
+    def _enter(self, parts: list[str]) -> int:
+        """The descriptor of a folder, made where it is missing; good until the next call."""
         common = 0
         while common < min(len(parts), len(self._open)) and parts[common] == self._open[common][0]:
             common += 1
@@ -245,9 +248,8 @@ class _Tree:
 
     def write_file(self, path: str, chunks: Iterator[bytes]) -> tuple[str, bytes]:
         """Write a new file; its SHA-256 and its first HEAD_BYTES."""
-        folder, _, name = path.rpartition("/")
-        _safe_parts(name)
-        fd = os.open(name, _NEW_FILE, 0o400, dir_fd=self.make_folder(folder))
+        *above, name = _safe_parts(path)
+        fd = os.open(name, _NEW_FILE, 0o400, dir_fd=self._enter(above))
         try:
             digest = hashlib.sha256()
             head = b""
