@@ -92,7 +92,7 @@ class DirectBackend:
                 argv=_argv(command, interpreter, places),
                 env=environment,
                 rlimits=resource_limits(
-                    command.limits, tasks_already=count_tasks(uid or os.getuid())
+                    command.limits, tasks_already=0 if uid else count_tasks(os.getuid())
                 ),
                 landlock=self._landlock(command, interpreter, disks) if self.abi else None,
                 seccomp=shared_filter(machine, self.abi, gpu=command.gpu) if self.abi else b"",
@@ -141,6 +141,7 @@ def _needed_of(interpreter: Interpreter) -> tuple[Path, ...]:
 def _disposable_folders(command: Command, uid: int | None) -> Iterator[dict[str, Path]]:
     """Inside path → a new host folder that the command's user owns; all erased at the end."""
     base = Path(tempfile.mkdtemp(prefix="run-"))
+    base.chmod(0o711)  # the command's user passes through; the folders are its own
     try:
         disks = {}
         for number, inside in enumerate((WORKDIR, TMPDIR, *command.writable_dirs)):

@@ -68,7 +68,7 @@ class Launch:
 _TASKS_MARGIN = 16
 _CPU_MARGIN_SECONDS = 1
 _THREAD_STACK_BYTES = 8 << 20
-_OPEN_FILES = 4096
+_OPEN_FILES = 1024
 
 
 def resource_limits(limits: RunLimits, tasks_already: int) -> dict[str, tuple[int, int]]:

@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,11 @@ from grader.errors import SandboxError
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BLOCK_BYTES = 512  # the unit of st_blocks
+# What the kernel lets a socket hold in each direction where nobody has changed net.core.wmem_max.
+_SOCKET_BYTES = 2 * 212_992
 _READ_BYTES = 4096
+_NUMBER_BYTES = 32  # enough for spaces and any number
+_PRIVATE = (b"RssAnon", b"VmSwap", b"VmPTE")  # resident, swapped out, and what maps them
 _DEATH_SECONDS = 20.0
 
 
@@ -27,21 +32,23 @@ class Sample:
     """All processes of a run together at one moment.
 
     `private_bytes` counts a page twice that forked processes still share; see `exact_bytes`.
-    `mapped_shared_bytes`: shared memory that they have mapped, each for itself; 0 where all of it
-    lies in a file system of the sandbox's own and is counted there.
+    `shared_bytes`: shared memory that they have mapped, each counted for itself.
+    `socket_bytes`: what the kernel may hold for their sockets at most.
     """
 
     tasks: int = 0
     cpu_seconds: float = 0.0
     private_bytes: int = 0
-    mapped_shared_bytes: int = 0
+    shared_bytes: int = 0
+    socket_bytes: int = 0
 
     def plus(self, process: _Process) -> Sample:
-        return Sample(
-            self.tasks + process.threads,
-            self.cpu_seconds + process.cpu_seconds,
-            self.private_bytes + process.private_bytes,
-            self.mapped_shared_bytes + process.mapped_shared_bytes,
+        return replace(
+            self,
+            tasks=self.tasks + process.threads,
+            cpu_seconds=self.cpu_seconds + process.cpu_seconds,
+            private_bytes=self.private_bytes + process.private_bytes,
+            shared_bytes=self.shared_bytes + process.shared_bytes,
         )
 
 
@@ -62,11 +69,11 @@ class Members(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Process:
     state: str
-    parent: int
     threads: int
     cpu_seconds: float
     private_bytes: int
-    mapped_shared_bytes: int = 0
+    shared_bytes: int
+    uid: int
 
 
 def _read(process_list: int, path: str) -> bytes:
@@ -78,68 +85,55 @@ def _read(process_list: int, path: str) -> bytes:
 
 
 def _read_process(process_list: int, pid: int) -> _Process | None:
-    """What /proc says of one process (proc(5): stat, statm); None when it is gone."""
+    """What /proc says of one process (proc(5): stat, status); None when it is gone."""
     try:
         # the name in parentheses is the student's; nothing after the last ")" is
         fields = _read(process_list, f"{pid}/stat").rpartition(b")")[2].split()
-        memory = _read(process_list, f"{pid}/statm").split()
+        status = _read(process_list, f"{pid}/status")
     except OSError:
         return None
-    if len(fields) < 18 or len(memory) < 3:
+    if len(fields) < 18:
         return None
     return _Process(
         state=fields[0].decode("ascii", "replace"),
-        parent=int(fields[1]),
         threads=int(fields[17]),
         cpu_seconds=sum(map(int, fields[11:15])) / _TICKS,  # with the children it has reaped
-        private_bytes=(int(memory[1]) - int(memory[2])) * _PAGE_BYTES,
+        private_bytes=sum(_number(status, label) for label in _PRIVATE) * 1024,
+        shared_bytes=_number(status, b"RssShmem") * 1024,
+        uid=_number(status, b"Uid"),
     )
 
 
-def _mapped_shared_bytes(process_list: int, pid: int) -> int:
-    return _field(process_list, f"{pid}/status", b"RssShmem:") * 1024
-
-
-def _field(process_list: int, path: str, label: bytes) -> int:
-    """The number behind `label` in one of a process's files, 0 when it or the process is gone."""
-    try:
-        text = _read(process_list, path)
-    except OSError:
+def _number(text: bytes, label: bytes) -> int:
+    """The first number behind a line's label; 0 where it is missing, as for a dead process."""
+    start = text.find(b"\n" + label + b":")
+    if start < 0:
         return 0
-    line = next((line for line in text.splitlines() if line.startswith(label)), None)
-    return int(line.split()[1]) if line is not None else 0
+    start += len(label) + 2
+    return int(text[start : start + _NUMBER_BYTES].split(None, 1)[0])
 
 
 def _exact(process_list: int, pid: int) -> int:
     """Proportional private memory of one process, 0 when it is gone."""
-    return _field(process_list, f"{pid}/smaps_rollup", b"Pss_Anon:") * 1024
+    try:
+        rollup = _read(process_list, f"{pid}/smaps_rollup")
+        status = _read(process_list, f"{pid}/status")
+    except OSError:
+        return 0
+    kib = _number(rollup, b"Pss_Anon") + _number(rollup, b"SwapPss") + _number(status, b"VmPTE")
+    return kib * 1024
 
 
 def _numbers(process_list: int) -> list[int]:
     return [int(name) for name in os.listdir(process_list) if name.isdigit()]
 
 
-def _owner(process_list: int, pid: int) -> int | None:
-    """The real user of a process, None when it is gone; a folder's owner would be root's for one
-    that is not dumpable."""
-    try:
-        text = _read(process_list, f"{pid}/status")
-    except OSError:
-        return None
-    line = next((line for line in text.splitlines() if line.startswith(b"Uid:")), None)
-    return int(line.split()[1]) if line is not None else None
-
-
 def count_tasks(uid: int) -> int:
     """Processes and threads of the user `uid` now: the kernel's own limit counts all of them."""
     process_list = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return sum(
-            process.threads
-            for pid in _numbers(process_list)
-            if _owner(process_list, pid) == uid
-            and (process := _read_process(process_list, pid)) is not None
-        )
+        processes = (_read_process(process_list, pid) for pid in _numbers(process_list))
+        return sum(p.threads for p in processes if p is not None and p.uid == uid)
     finally:
         os.close(process_list)
 
@@ -162,7 +156,17 @@ class NamespaceMembers:
                 sample = replace(sample, cpu_seconds=sample.cpu_seconds + process.cpu_seconds)
             elif process is not None:
                 sample = sample.plus(process)
-        return sample
+        return replace(sample, socket_bytes=self._socket_bytes())
+
+    def _socket_bytes(self) -> int:
+        """All sockets of the network namespace, sent away and forgotten ones too."""
+        try:
+            text = _read(self._process_list, "1/net/sockstat")
+        except OSError:
+            return 0
+        words = text.split()  # b"sockets: used 3 TCP: inuse 0 ..."
+        counts = dict(pairwise(words))
+        return int(counts.get(b"used", 0)) * _SOCKET_BYTES
 
     def exact_bytes(self) -> int:
         return sum(_exact(self._process_list, pid) for pid in _numbers(self._process_list))
@@ -186,6 +190,7 @@ class DescendantMembers:
         self._process_list = process_list
         self._init = init
         self._uid = uid
+        self._sockets = 0
 
     def _children(self, pid: int) -> Iterator[int]:
         try:
@@ -209,16 +214,19 @@ class DescendantMembers:
         for pid in self._descendants():
             process = _read_process(self._process_list, pid)
             if process is not None:
-                shared = _mapped_shared_bytes(self._process_list, pid)
-                sample = sample.plus(replace(process, mapped_shared_bytes=shared))
-        return sample
+                sample = sample.plus(process)
+        return replace(sample, socket_bytes=self._sockets * _SOCKET_BYTES)
 
     def exact_bytes(self) -> int:
         return sum(_exact(self._process_list, pid) for pid in self._descendants())
 
     def unlinked_files(self) -> dict[tuple[int, int], int]:
-        """(device, inode) → bytes of the regular files without a name that are still open."""
+        """(device, inode) → bytes of the regular files without a name that are still open.
+
+        Looking at every descriptor, it counts the sockets too, for the next `sample`.
+        """
         found = {}
+        sockets = set()
         for pid in self._descendants():
             with contextlib.suppress(OSError):
                 for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -226,14 +234,16 @@ class DescendantMembers:
                         status = link.stat()
                         if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
                             found[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK_BYTES
+                        elif stat.S_ISSOCK(status.st_mode):
+                            sockets.add(status.st_ino)
+        self._sockets = len(sockets)
         return found
 
     def _alive(self) -> list[int]:
         """Descendants, and whoever else has the run's own user, that are not dead already."""
         candidates = set(self._descendants())
         if self._uid is not None:
-            everybody = _numbers(self._process_list)
-            candidates.update(p for p in everybody if _owner(self._process_list, p) == self._uid)
+            candidates.update(filter(self._is_ours, _numbers(self._process_list)))
         candidates.discard(self._init)
         return [
             pid
@@ -241,6 +251,13 @@ class DescendantMembers:
             if (process := _read_process(self._process_list, pid)) is not None
             and process.state not in "ZX"
         ]
+
+    def _is_ours(self, pid: int) -> bool:
+        """By its status: the folder of a process that is not dumpable belongs to root."""
+        try:
+            return _number(_read(self._process_list, f"{pid}/status"), b"Uid") == self._uid
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """Until nobody is left but the supervisor, who ends last: orphans come to it meanwhile."""

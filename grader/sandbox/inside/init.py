@@ -15,11 +15,12 @@ keeps signals in, or the filter refuses them. The command inherits none of init'
 """
 
 # Importing pathlib would take longer than all the rest.
-# ruff: noqa: PTH102
+# ruff: noqa: PTH102, PTH123, PTH208
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
+import _thread
 import marshal
 import os
 import resource
@@ -65,6 +66,8 @@ def main(descriptor: int) -> None:
         if control.recv(_TEXT_BYTES) != b"go":
             return  # the grader is gone
         command, listener = start(order)
+        if not order["alone"]:
+            _thread.start_new_thread(wait_for_the_end, (control,))
         if listener is not None:
             # only where it is needed: it is not even handed over otherwise
             from grader.sandbox.inside.broker import serve_connections  # noqa: PLC0415
@@ -77,7 +80,7 @@ def main(descriptor: int) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the sandbox's fault
         control.send(b"fault " + describe(error))
     if not order["alone"]:
-        control.recv(1)  # what the command left behind has this process for a parent until the end
+        wait_for_the_end(control)
 
 
 def describe(error: Exception) -> bytes:
@@ -92,7 +95,7 @@ def prepare(order: Order) -> None:
     check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
     if not order["alone"]:
         check(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "PR_SET_CHILD_SUBREAPER")
-        check(prctl(PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
+        check(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0), "PR_SET_PDEATHSIG")  # see wait_for_the_end
     os.umask(0o022)
     for source, destination in order["copy"]:
         copy_tree(source, destination)
@@ -165,6 +168,7 @@ def become(order: Order, parent: _socket.socket) -> None:
     """Turn this fresh child into the command; the parent hears no error when that succeeds."""
     os.setsid()
     os.chdir(order["workdir"])
+    expect_to_be_killed_first()
     for name, values in order["rlimits"].items():
         resource.setrlimit(getattr(resource, name), values)
     if not order["alone"]:
@@ -177,6 +181,17 @@ def become(order: Order, parent: _socket.socket) -> None:
         if brokered:
             send_descriptors(parent, b"listener", [result])
     os.execvpe(order["argv"][0], order["argv"], order["env"])
+
+
+def expect_to_be_killed_first() -> None:
+    """When the whole machine runs out of memory, it shall be the student's program that goes.
+
+    A process that is not dumpable may not say so; this one is still the grader's own, and alone.
+    """
+    check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "PR_SET_DUMPABLE")
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(descriptor, b"1000")
+    os.close(descriptor)
 
 
 def filter_calls(program: bytes, number: int, brokered: bool) -> int:
@@ -211,6 +226,41 @@ def wait_for(command: int) -> int:
         process, status = os.waitpid(-1, 0)
         if process == command:
             return status
+
+
+def wait_for_the_end(control: _socket.socket) -> None:
+    """Without a process namespace: when the grader is gone, nothing of the command may survive.
+
+    As long as the grader lives, it ends what the command has left, and this process last.
+    """
+    while control.recv(1):
+        pass
+    while children := descendants():
+        for child in children:
+            try:
+                os.kill(child, _signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                    break
+            except ChildProcessError:
+                break
+    os._exit(1)
+
+
+def descendants() -> list[int]:
+    """All processes below this one, which adopts orphans; the dead wait here to be reaped."""
+    found = [os.getpid()]
+    for process in found:
+        try:
+            for thread in os.listdir(f"/proc/{process}/task"):
+                with open(f"/proc/{process}/task/{thread}/children") as file:
+                    found += map(int, file.read().split())
+        except OSError:
+            continue  # it has ended
+    return found[1:]
 
 
 if __name__ == "__main__":
