@@ -21,11 +21,12 @@ _CHUNK_BYTES = 1 << 20
 class Container:
     """`kind` is "torch-zip" or "pickle" for what can be read; else a finding's code says why not.
 
-    `records` is the folder of a torch zip that holds `data.pkl`, with its trailing slash.
+    `records` is the folder of a torch zip that holds `data.pkl`, with its trailing slash; None for
+    anything else.
     """
 
     kind: str
-    records: str = ""
+    records: str | None = None
     refusal: str = ""
     message: str = ""
     damaged: tuple[str, ...] = ()
@@ -37,6 +38,11 @@ def recognise(path: Path, max_bytes: int) -> Container:
         head = file.read(512)
     if not head:
         return _refuse("checkpoint.empty", "the file has no bytes")
+    size_bytes = path.stat().st_size
+    if size_bytes > max_bytes:
+        return _refuse(
+            "checkpoint.too-large", f"it has {size_bytes} bytes, {max_bytes} are read at most"
+        )
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _recognise_zip(path, max_bytes)
     if head[0] == 0x80 and len(head) > 1 and 2 <= head[1] <= 5:

@@ -32,9 +32,11 @@ _USUAL_KEYS = (
 # Training state that also holds tensors of the weights' shapes.
 _NOT_WEIGHTS = re.compile(r"optim|sched|scaler|callbacks|loops|momentum|exp_avg", re.IGNORECASE)
 _MAX_DEPTH = 6
-_MAX_NODES = 50_000
+_MAX_NODES = 20_000
 _MAX_TEXT = 200
+# Metadata: values under one key, and all together.
 _MAX_ENTRIES = 2_000
+_MAX_VALUES = 10_000
 
 
 @dataclass
@@ -131,8 +133,9 @@ def _is_training_state(path: Sequence[str]) -> bool:
 
 def _contents(value: Any) -> Mapping[Any, Any] | None:
     """What a container holds by key; lists and tuples by position."""
-    if isinstance(value, Mapping):
-        return value
+    if isinstance(value, dict):
+        # A pickle may have given an OrderedDict an attribute `items` of its own.
+        return dict(dict.items(value))
     if isinstance(value, list | tuple):
         return dict(enumerate(value))
     if isinstance(value, Inert):
@@ -170,7 +173,7 @@ def _candidates(value: Any) -> Iterator[_Candidate]:
         queue += [
             ((*path, _text(key)), held)
             for key, held in contents.items()
-            if isinstance(held, Mapping | list | tuple | Inert)
+            if isinstance(held, dict | list | tuple | Inert)
         ]
 
 
@@ -244,13 +247,18 @@ def _metadata(value: Any) -> dict[str, Any]:
     contents = _contents(value)
     if contents is None or module_state(value) is not None:
         return {}
-    budget = [_MAX_ENTRIES]
-    plain = {
-        _text(key): kept
-        for key, held in contents.items()
-        if not is_tensor(held) and (kept := _plain(held, budget, 3)) is not None
-    }
-    return {key: held for key, held in plain.items() if held not in ({}, [])}
+    left = _MAX_VALUES
+    metadata: dict[str, Any] = {}
+    for key, held in contents.items():
+        budget = [min(left, _MAX_ENTRIES)]
+        before = budget[0]
+        kept = _plain(held, budget, 3)
+        left -= before - max(budget[0], 0)
+        if kept is not None and kept not in ({}, []):
+            metadata[_text(key)] = kept
+        if left <= 0:
+            break
+    return metadata
 
 
 def _plain(value: Any, budget: list[int], depth: int) -> Any:

@@ -77,7 +77,7 @@ def read_checkpoint(path: Path, out_dir: Path, max_bytes: int) -> dict[str, Any]
     return reading
 
 
-def _unpickle(path: Path, records: str) -> tuple[Any, str, list[str], str]:
+def _unpickle(path: Path, records: str | None) -> tuple[Any, str, list[str], str]:
     """(value, "weights-only" or "restricted", classes that were not run, refusal)."""
     import torch  # noqa: PLC0415
 

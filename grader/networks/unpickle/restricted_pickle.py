@@ -61,6 +61,9 @@ class Inert:
         self.entries: dict[Any, Any] = {}
         self.elements: list[Any] = []
 
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Inert:
+        return Inert()
+
     def __setstate__(self, state: Any) -> None:
         # Objects that pickle makes with __new__ alone have not been through __init__.
         self._ensure()
@@ -85,8 +88,17 @@ class Inert:
             Inert.__init__(self)
 
 
+class _Sealed:
+    """A pickle may not change what it has made."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError(f"a pickle changes a {type(self).__name__}")
+
+
 @dataclass(slots=True)
-class StorageRecord:
+class StorageRecord(_Sealed):
     """Bytes that tensors look into. `numel` is what the pickle claims; `data` follows later."""
 
     dtype: torch.dtype
@@ -99,7 +111,7 @@ class StorageRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class TensorRecord:
+class TensorRecord(_Sealed):
     """A strided view of a storage as the pickle describes it, nothing checked yet."""
 
     storage: Any
@@ -107,12 +119,16 @@ class TensorRecord:
     size: Any
     stride: Any
 
+    __setstate__ = _Sealed.__setstate__
+
 
 @dataclass(frozen=True, slots=True)
-class RefusedTensor:
+class RefusedTensor(_Sealed):
     """A tensor of a kind that is never read: sparse, quantised, on the meta device, …"""
 
     kind: str
+
+    __setstate__ = _Sealed.__setstate__
 
 
 @dataclass
@@ -123,7 +139,7 @@ class RestrictedReading:
     wanted: set[str] = field(default_factory=set)
 
 
-class _Callable:
+class _Callable(_Sealed):
     """A function that a pickle may call. No attribute of it can be set, unlike a function's."""
 
     __slots__ = ("_function",)
@@ -140,12 +156,27 @@ class _Callable:
 
 
 @dataclass(frozen=True, slots=True)
-class _StorageType:
-    dtype: torch.dtype
+class _StorageType(_Sealed):
+    """`dtype` None: a storage of numbers that are not read (quantised, complex, …)."""
+
+    dtype: torch.dtype | None
+
+    # A frozen dataclass with slots would bring one that sets its fields.
+    __setstate__ = _Sealed.__setstate__
 
 
-class _Unpickler(pickle.Unpickler):
-    """`pickle.Unpickler` whose every name is inert; see the module's docstring."""
+class _Dict(OrderedDict[Any, Any]):
+    """An ordered dictionary whose attributes a pickle does not set (torch adds `_metadata`)."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Leave the state out."""
+
+
+class _Unpickler(pickle._Unpickler):
+    """The unpickler in Python whose every name is inert; see the module's docstring.
+
+    The one in C keeps its memo in an array: five bytes of a pickle can make it 32 GB long.
+    """
 
     def __init__(self, file: BinaryIO, open_storage: Callable[[Any], Any], wanted: set[str]):
         super().__init__(file)
@@ -153,12 +184,13 @@ class _Unpickler(pickle.Unpickler):
         self._wanted = wanted
         self._classes: dict[str, type[Inert]] = {}
         self._known: dict[str, Any] = {
-            "collections.OrderedDict": OrderedDict,
+            "collections.OrderedDict": _Dict,
             "builtins.set": set,
+            "_codecs.encode": _Callable(_latin1_bytes),
             "torch.Size": _Callable(tuple),
             "torch._utils._rebuild_tensor": _Callable(_rebuild_tensor),
             "torch._utils._rebuild_tensor_v2": _Callable(_rebuild_tensor),
-            "torch._utils._rebuild_tensor_v3": _Callable(_rebuild_tensor),
+            "torch._utils._rebuild_tensor_v3": _Callable(_refuse("rare")),
             "torch._utils._rebuild_parameter": _Callable(lambda data, *_: data),
             "torch._utils._rebuild_parameter_with_state": _Callable(lambda data, *_: data),
             "torch._tensor._rebuild_from_type_v2": _Callable(_rebuild_from_type),
@@ -176,8 +208,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         qualified = f"{module}.{name}".replace("__builtin__.", "builtins.", 1)
         owner, _, last = qualified.rpartition(".")
-        if owner in {"torch", "torch.storage", "torch.cuda"} and last in _STORAGE_DTYPES:
-            return _StorageType(_STORAGE_DTYPES[last])
+        if owner in {"torch", "torch.storage", "torch.cuda"} and last.endswith("Storage"):
+            return _StorageType(_STORAGE_DTYPES.get(last))
         if qualified in self._known:
             return self._known[qualified]
         self._wanted.add(qualified)
@@ -202,6 +234,13 @@ def _refuse(kind: str) -> Callable[..., Any]:
     return lambda *_: RefusedTensor(kind)
 
 
+def _latin1_bytes(text: Any, encoding: Any) -> bytes:
+    """Bytes as protocol 2 writes them, which has no opcode for them."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise UnreadableError("it encodes something in a way that pickle does not write")
+    return text.encode("latin-1")
+
+
 def _load_from_bytes(data: Any) -> Any:
     """A storage inside a plain `pickle.dump`: its bytes are a `torch.save` of their own."""
     if not isinstance(data, bytes):
@@ -209,17 +248,18 @@ def _load_from_bytes(data: Any) -> Any:
     return _read_stream(io.BytesIO(data), set(), nested=True)
 
 
-def read_restricted(path: Path, records: str) -> RestrictedReading:
+def read_restricted(path: Path, records: str | None) -> RestrictedReading:
     """The object graph of a checkpoint, with stand-ins for everything but tensors and containers.
 
-    `records`: the folder of a torch zip that holds `data.pkl`; None or "" for a stream of pickles
-    is told by the first bytes. Raises UnreadableError.
+    `records`: the folder of a torch zip that holds `data.pkl`, with its trailing slash; None for a
+    stream of pickles. Raises UnreadableError.
     """
     wanted: set[str] = set()
-    with path.open("rb") as file:
-        start = file.read(2)
-        file.seek(0)
-        value = _read_zip(path, records, wanted) if start == b"PK" else _read_stream(file, wanted)
+    if records is None:
+        # In memory, where a claimed length beyond the file's end allocates nothing.
+        value = _read_stream(io.BytesIO(path.read_bytes()), wanted)
+    else:
+        value = _read_zip(path, records, wanted)
     return RestrictedReading(value, wanted)
 
 
@@ -258,8 +298,10 @@ def _read_zip(path: Path, records: str, wanted: set[str]) -> Any:
 
         storages: dict[str, StorageRecord] = {}
 
-        def open_storage(pid: Any) -> StorageRecord:
+        def open_storage(pid: Any) -> StorageRecord | None:
             dtype, key, numel = _parse_pid(pid)
+            if dtype is None:
+                return None
             if key not in storages:
                 storage = StorageRecord(dtype, numel)
                 name = f"{records}data/{key}"
@@ -283,7 +325,7 @@ def _record(archive: zipfile.ZipFile, name: str) -> bytes:
         raise UnreadableError(f"the record {name} cannot be read: {error}") from error
 
 
-def _parse_pid(pid: Any) -> tuple[torch.dtype, str, int]:
+def _parse_pid(pid: Any) -> tuple[torch.dtype | None, str, int]:
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
         raise UnreadableError("the pickle refers to something that is not a storage")
     storage_type, key, numel = pid[1], pid[2], pid[4]
@@ -311,6 +353,8 @@ def _read_stream(file: BinaryIO, wanted: set[str], *, nested: bool = False) -> A
             # ("module", class, source file, source): torch kept the code beside the class.
             return pid[1]
         dtype, key, numel = _parse_pid(pid)
+        if dtype is None:
+            raise UnreadableError("it holds numbers that are not read (quantised, complex, …)")
         if len(pid) > 5 and pid[5] is not None:
             raise UnreadableError("it uses storage views, which torch wrote before version 0.4")
         return storages.setdefault(key, StorageRecord(dtype, numel))
@@ -351,7 +395,7 @@ def materialise(record: TensorRecord) -> torch.Tensor:
     """The tensor that `record` describes, a copy of its bytes. Raises UnreadableError."""
     storage = record.storage
     if not isinstance(storage, StorageRecord):
-        raise UnreadableError("it has no storage")
+        raise UnreadableError("its numbers are of a kind that is not read")
     size, stride, offset = record.size, record.stride, record.offset
     whole = all(
         isinstance(part, tuple | list)
