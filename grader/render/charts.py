@@ -216,8 +216,11 @@ def heat_map(confusion: Confusion) -> HeatMap:
     cell = float(_CELL_PX if named else max(_NUMBERED_PX // columns, _LEAST_CELL_PX))
     names = [_cut(confusion.name(index)) for index in range(columns)]
     margin = max(map(width_cells, names), default=0) * _CAPITAL_PX + 8 if named else 30
-    steps = range(columns) if named else range(0, columns, 10)
-    labels = names if named else [str(index + 1) for index in range(columns)]
+    if named:
+        labels = dict(enumerate(names))
+    else:
+        labels = {index: str(index + 1) for index in range(0, count - 5, 10)}
+        labels |= {count: "none"} if columns > count else {}
     return HeatMap(
         width=_px(margin + columns * cell + (margin / 2 if named else 6)),
         height=_px(margin + count * cell + 6),
@@ -228,12 +231,12 @@ def heat_map(confusion: Confusion) -> HeatMap:
         columns=columns,
         named=named,
         row_names=tuple(
-            Tick(_px(margin + (index + 0.5) * cell), labels[index])
-            for index in steps
+            Tick(_px(margin + (index + 0.5) * cell), label)
+            for index, label in labels.items()
             if index < count
         ),
         column_names=tuple(
-            Tick(_px(margin + (index + 0.5) * cell), labels[index]) for index in steps
+            Tick(_px(margin + (index + 0.5) * cell), label) for index, label in labels.items()
         ),
         cells=tuple(
             Cell(

@@ -19,6 +19,9 @@ from grader.model import Json
 from grader.render.printable import UNSAFE
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# A list of numbers over several lines; a string cannot look like it, for it holds no line end.
+_NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\n\s+(?:[-+.\deE]+|null))*)\n\s+\]")
+_LINE_END = re.compile(r"\n\s+")
 
 
 def plain(content: Any) -> Json:
@@ -42,9 +45,12 @@ def plain_object(content: Mapping[str, Any]) -> dict[str, Json]:
 def json_text(document: Json) -> str:
     """A plain document as indented text with a final newline, encodable as UTF-8.
 
+    Lists of numbers stand on one line each, so that a matrix reads as one.
+
     No line of it is a command to a build server: `##[` is written `#\\u0023[`, which is the same.
     """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = _NUMBERS.sub(lambda match: f"[{_LINE_END.sub(' ', match[1])}]", text)
     text = text.replace("##", "#\\u0023")
     return "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n")) + "\n"
 

@@ -97,3 +97,11 @@ def test_cells_lie_inside_the_matrix(count: int, named: bool) -> None:
 
 def test_without_missing_answers_there_is_no_column_for_them() -> None:
     assert heat_map(Confusion(("A", "B"), {(0, 0): 1, (1, 0): 2})).columns == 2
+
+
+def test_the_column_without_an_answer_is_named_among_numbers_too() -> None:
+    classes = tuple(f"CLASS {number}" for number in range(52))
+    chart = heat_map(Confusion(classes, {(0, 0): 1, (1, 52): 2}))
+    labels = [tick.label for tick in chart.column_names]
+    assert labels == ["1", "11", "21", "31", "41", "none"]
+    assert [tick.label for tick in chart.row_names] == labels[:-1]

@@ -116,3 +116,15 @@ def test_what_is_not_finite_is_null_and_arrays_are_lists() -> None:
 def test_what_has_no_plain_form_is_refused() -> None:
     with pytest.raises(TypeError, match="bytes"):
         plain({"picture": b"..."})
+
+
+def test_a_row_of_a_matrix_is_one_line_and_means_the_same() -> None:
+    document: Any = {
+        "counts": [[1, 2], [0, None]],
+        "text": "[\n  1,\n  2\n]",
+        "empty": [],
+        "mixed": ["a", 1],
+    }
+    text = json_text(document)
+    assert "    [1, 2],\n" in text
+    assert json.loads(text) == document
