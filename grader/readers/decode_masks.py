@@ -6,9 +6,10 @@ document::
     {"memory_bytes": …, "cpu_seconds": …, "folder": "/…/seg_maps",
      "files": [{"path": "a.png", "width_px": 224, "height_px": 224}, …]}
 
-and answers each file in order by a frame: a line of JSON, then `levels_bytes` bytes, one grey level
-per pixel of the wanted size (nearest neighbour). A process that dies leaves the frames before the
-file that killed it. `read_frames` turns the answer back into values and trusts none of it.
+and answers with READY before it opens anything, then each file in order by a frame: a line of JSON
+and `levels_bytes` bytes, one grey level per pixel of the wanted size (nearest neighbour). A process
+that dies leaves the frames before the file that killed it. `read_frames` turns the answer back into
+values and trusts none of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from grader.errors import InternalFault
 from grader.readers.mask_pixels import (
     MAX_FILE_BYTES,
     MAX_PIXELS,
@@ -31,6 +33,9 @@ from grader.readers.mask_pixels import (
     decode_mask,
 )
 from grader.readers.regular_file import RefusedFileError, read_regular_file
+
+# Without it the process never started: the grader's fault, and no file's.
+READY = b"ready\n"
 
 _MAX_TEXT_CHARS = 300
 
@@ -114,8 +119,17 @@ def request(
 
 
 def read_frames(answer: bytes, files: Sequence[MaskFile]) -> Iterator[Frame]:
-    """The frames of an answer, as many as are whole; it ends at the first that is not as asked."""
-    position = 0
+    """The frames of an answer, as many as are whole; it ends at the first that is not as asked.
+
+    Raises InternalFault when the process did not even start.
+    """
+    if not answer.startswith(READY):
+        raise InternalFault(
+            "the process that decodes masks did not start",
+            hint="`python -I -m grader.readers.decode_masks` has to run in this environment: "
+            "the grader has to be installed in it",
+        )
+    position = len(READY)
     for file in files:
         end = answer.find(b"\n", position)
         if end < 0:
@@ -145,6 +159,8 @@ def serve(requested: BinaryIO, answered: BinaryIO) -> None:
     """Answer one request. The limits are in force before the first file is opened."""
     document = json.load(requested)
     _limit(int(document["memory_bytes"]), int(document["cpu_seconds"]))
+    answered.write(READY)
+    answered.flush()
     folder = Path(document["folder"])
     for wanted in document["files"]:
         frame = decode_file(folder, MaskFile(**wanted))

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.readers.decode_masks import MaskFile, decode_file, read_frames, request
+from grader.errors import InternalFault
+from grader.readers.decode_masks import READY, MaskFile, decode_file, read_frames, request
 
 Mask = npt.NDArray[np.bool_]
 Encode = Callable[..., bytes]
@@ -65,7 +66,13 @@ def test_the_limits_are_in_force_before_the_first_file() -> None:
     answer = subprocess.run(
         [sys.executable, "-c", program, asked], capture_output=True, check=True
     ).stdout
-    assert json.loads(answer) == [[1 << 29, 1 << 29], [7, 7], [0, 0], [0, 0], [0, 0]]
+    assert json.loads(answer.removeprefix(READY)) == [
+        [1 << 29, 1 << 29],
+        [7, 7],
+        [0, 0],
+        [0, 0],
+        [0, 0],
+    ]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0  # and not in this process
 
 
@@ -85,7 +92,7 @@ def test_an_answer_that_ends_early_gives_the_frames_before(folder: Path) -> None
     answer = ask(folder, files)
     whole = list(read_frames(answer, files))
     assert len(whole) == 2
-    for length in (0, 10, len(answer) // 2, len(answer) - 1):
+    for length in (len(READY), 20, len(answer) // 2, len(answer) - 1):
         assert list(read_frames(answer[:length], files)) == whole[: 1 if length > 11_000 else 0]
 
 
@@ -103,14 +110,20 @@ def test_an_answer_that_ends_early_gives_the_frames_before(folder: Path) -> None
     ],
 )
 def test_an_answer_that_is_not_as_asked_ends(head: bytes) -> None:
-    assert list(read_frames(head + b"\n\x01\x01", [MaskFile("a", 1, 1)])) == []
+    assert list(read_frames(READY + head + b"\n\x01\x01", [MaskFile("a", 1, 1)])) == []
 
 
 @given(st.binary(max_size=300))
 def test_any_answer_gives_whole_frames_only(answer: bytes) -> None:
     files = [MaskFile("a", 2, 1), MaskFile("b", 1, 3)]
-    for frame, file in zip(read_frames(answer, files), files, strict=False):
+    for frame, file in zip(read_frames(READY + answer, files), files, strict=False):
         assert len(frame.levels) == (0 if frame.code else file.width_px * file.height_px)
+
+
+@pytest.mark.parametrize("answer", [b"", b"read", b"Traceback (most recent call last):\n"])
+def test_a_process_that_never_started_is_the_graders_fault(answer: bytes) -> None:
+    with pytest.raises(InternalFault, match="did not start"):
+        list(read_frames(answer, FILES))
 
 
 def test_a_large_image_may_be_decoded_as_large_as_it_should_be() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from grader.errors import InternalFault
 from grader.model import Fault, Finding, OutputSpec
-from grader.readers.decode_masks import serve
+from grader.readers.decode_masks import READY, serve
 from grader.readers.mask_image import read_mask_file, read_mask_images
 from grader.readers.reading import Expected, Launch, Reading
 
@@ -197,7 +198,8 @@ def test_a_decoder_that_dies_costs_one_mask_and_is_started_again(
         """Dies of the second file."""
         launches.append(argv)
         answer = in_process(argv, asked)
-        return answer[: answer.index(b"\n") + 120 * 90 + 5] if len(launches) == 1 else answer
+        first = answer.index(b"\n", len(READY)) + 1 + 120 * 90
+        return answer[: first + 5] if len(launches) == 1 else answer
 
     reading = read(tmp_path, dying)
     assert list(reading.value) == [STEMS[0], STEMS[2]]
@@ -214,13 +216,21 @@ def test_a_decoder_that_always_dies_is_not_started_forever(tmp_path: Path) -> No
 
     def dead(argv: Sequence[str], asked: bytes) -> bytes:
         launches.append(asked)
-        return b""
+        return READY
 
     sizes = {name[:-4]: (3, 3) for name in names}
     reading = read_mask_images(tmp_path, SPEC, Expected(tuple(names), sizes, (), dead))
     assert reading.value == {}
     assert summary(reading) == [("mask.decoder-stopped", 40)]
     assert len(launches) == 4
+
+
+def test_a_decoder_that_never_starts_costs_the_student_nothing(
+    tmp_path: Path, mask_file: bytes
+) -> None:
+    lay(tmp_path, f"seg_maps/{NAMES[0]}", data=mask_file)
+    with pytest.raises(InternalFault):
+        read(tmp_path, lambda *_: b"")
 
 
 def test_what_the_decoder_says_is_made_harmless(

@@ -11,6 +11,7 @@ import pytest
 
 from grader.errors import UsageError
 from grader.model import CaseRun, CaseSpec, OutputSpec
+from grader.readers.decode_masks import READY
 from grader.stages.collect import collect
 from grader.stages.load_truth import truth_masks
 
@@ -70,7 +71,7 @@ def test_readers_learn_nothing_of_labels_and_masks(
 
     def launch(argv: Sequence[str], asked: bytes) -> bytes:
         sent.append(asked)
-        return b""
+        return READY
 
     run = run_of(right_answers(full_course, png_of))
     collect(run, evaluate, full_course.load(), full_course.assignment, launch)
