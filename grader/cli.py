@@ -201,7 +201,9 @@ def score(
             progress=progress,
         )
     written = write_report(report, out, audience)
-    click.echo(text(report))
+    click.echo(
+        text(report, audience=audience, ansi=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    )
     for path in written:
         click.echo(f"{'page' if path.suffix == '.html' else 'data'}: {path}")
     sys.exit(_exit_code(report))

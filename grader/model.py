@@ -210,6 +210,7 @@ class Assignment:
     directory: Path
     sha256: str
     entry_number: str  # regular expression, full match
+    entry_example: str  # an entry number as a person would read it
     zip_names: tuple[str, ...]  # templates over {entry}
     zip_limits: ZipLimits
     submission_schema: Mapping[str, Any]

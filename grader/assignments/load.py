@@ -184,6 +184,11 @@ class _Loader:
             raise self.fail(
                 f"entry_number is not a regular expression: {error}", ("submission", "entry_number")
             ) from error
+        if not re.fullmatch(submission["entry_number"], submission["entry_example"], re.ASCII):
+            raise self.fail(
+                f"entry_example {submission['entry_example']!r} does not match entry_number",
+                ("submission", "entry_example"),
+            )
         schema = self._schema(submission["schema"], ("submission", "schema"))
         classes = self._classes(table)
         checkpoint = self._checkpoint(table, {role.id for role in roles})
@@ -197,6 +202,7 @@ class _Loader:
             directory=self.directory,
             sha256=self.digest.hexdigest(),
             entry_number=submission["entry_number"],
+            entry_example=submission["entry_example"],
             zip_names=tuple(submission["zip_names"]),
             zip_limits=_zip_limits(submission["zip_limits"]),
             submission_schema=schema,

@@ -77,7 +77,7 @@ def zip_name(entry_number: str, assignment: Assignment) -> str:
     if not pattern.fullmatch(entry_number):
         shown = quoted(entry_number)
         capitals = entry_number.strip().upper()
-        hint = f"it has to look like {assignment.entry_number}"
+        hint = f"it has to look like {assignment.entry_example}"
         if pattern.fullmatch(capitals):
             hint = f"write it as {capitals}"
         raise UsageError(f"{shown!r} is not an entry number of this course", hint=hint)
@@ -107,12 +107,23 @@ def _reason_to_keep(goal: Path, result: CheckResult, check: Check) -> str:
     """Why the zip that is there already is better, "" when it is not."""
     if not goal.exists():
         return ""
-    new, old = _errors(result), _errors(check(goal))
+    new, old = _faults(result), _faults(check(goal))
     if new <= old:
         return ""
-    kept = "none" if not old else str(old)
-    return f"the new zip has {new} error{'s' if new > 1 else ''}, the one that is there has {kept}"
+    return (
+        f"the new zip has {_counted(*new)}, the one that is there {_counted(*old)}; "
+        "remove that one to replace it all the same"
+    )
 
 
-def _errors(result: CheckResult) -> int:
-    return sum(finding.severity is Severity.ERROR for finding in result.findings)
+def _faults(result: CheckResult) -> tuple[int, int]:
+    """Errors and warnings: one more error is worse than any number of warnings."""
+    severities = [finding.severity for finding in result.findings]
+    return severities.count(Severity.ERROR), severities.count(Severity.WARNING)
+
+
+def _counted(errors: int, warnings: int) -> str:
+    return (
+        f"{errors} error{'' if errors == 1 else 's'} and "
+        f"{warnings} warning{'' if warnings == 1 else 's'}"
+    )

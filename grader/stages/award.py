@@ -85,15 +85,21 @@ def _decimal(value: float) -> Decimal:
 
 
 def _reason(curve: Curve, value: float, baselines: Mapping[str, float]) -> str:
-    shown = f"{value:.4f}"
-    if baselines and value <= curve[0][0]:
-        name = max(baselines, key=lambda key: baselines[key])
-        return f"{shown} is not above the trivial baseline {curve[0][0]:.4f} ({name})"
-    if value <= curve[0][0]:
-        return f"{shown} is not above {curve[0][0]:.4f}, where the curve starts"
-    if value >= curve[-1][0]:
-        return f"{shown} reaches the end of the curve at {curve[-1][0]:.4f}"
-    for (left, low), (right, high) in pairwise(curve):
-        if value <= right:
-            return f"{shown} lies between {left:.4f} ({low} marks) and {right:.4f} ({high} marks)"
-    raise AssertionError("the curve rises from its first to its last point")
+    shown = _shown(value)
+    start, end = curve[0][0], curve[-1][0]
+    if value <= start:
+        if baselines:
+            name = max(baselines, key=lambda key: baselines[key])
+            return f"{shown} is not above the trivial baseline {_shown(start)} ({name})"
+        return f"{shown} is not above {_shown(start)}, where the curve starts"
+    if value >= end:
+        return f"{shown} reaches the end of the curve at {_shown(end)}"
+    (left, low), (right, high) = next(
+        (one, other) for one, other in pairwise(curve) if value <= other[0]
+    )
+    return f"{shown} lies between {_shown(left)} (marks: {low}) and {_shown(right)} (marks: {high})"
+
+
+def _shown(value: float) -> str:
+    """Four places, rounded down: a boundary that was not reached is not shown as reached."""
+    return str(_decimal(value).quantize(Decimal("1e-4"), ROUND_FLOOR))

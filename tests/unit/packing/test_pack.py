@@ -257,7 +257,10 @@ def test_a_worse_zip_does_not_replace_a_better_one(folder, tmp_path: Path) -> No
     kept = better.path.read_bytes()
     worse = run(3)
     assert not worse.written
-    assert worse.reason == "the new zip has 3 errors, the one that is there has 1"
+    assert worse.reason == (
+        "the new zip has 3 errors and 0 warnings, the one that is there 1 error and 0 warnings; "
+        "remove that one to replace it all the same"
+    )
     assert worse.path.read_bytes() == kept
     assert len(worse.check.findings) == 3
     assert run(1).written
