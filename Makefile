@@ -35,7 +35,7 @@ lint: env  ## style and types alone
 	$(VENV)/bin/mypy
 
 bench: env  ## every speed that is promised, each a ratio measured side by side
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks --write
 
 attack: env  ## the attacks that take minutes
 	$(PY) -m pytest -n 1 -m attack tests/attacks

@@ -1,0 +1,82 @@
+"""`make bench`: every promised speed, measured side by side in this run.
+
+    python -m benchmarks [--write] [NAME …]
+
+Each module `bench_NAME` gives rows of {name, ours, theirs, unit, ratio, goal, ok}; `--write` puts
+the tables into docs/performance.md. Exits with 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "performance.md"
+_HEADERS = ("what", "ours", "theirs", "unit", "ratio", "goal", "met")
+
+
+def names() -> list[str]:
+    """What can be measured, sorted."""
+    return sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--write", action="store_true", help="rewrite docs/performance.md")
+    arguments = parser.parse_args()
+    parts = [
+        "# Performance\n",
+        "Every speed is a ratio of two things measured in turn in one run on one machine: compare "
+        "the ratios, not the seconds. Made by `make bench`, which runs "
+        "`python -m benchmarks --write`.\n",
+        f"Measured on {os.cpu_count()} cores, {platform.machine()}, "
+        f"Python {platform.python_version()}, without a GPU.\n",
+    ]
+    met = True
+    for name in arguments.names or names():
+        module = importlib.import_module(f"benchmarks.bench_{name}")
+        rows = module.run()
+        met = met and all(row["ok"] for row in rows)
+        print(f"\n{name}\n{_table(rows, 'simple')}", flush=True)
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        parts.append(f"## {name}\n\n{summary}\n\n{_table(rows, 'github')}\n")
+    if arguments.write:
+        PAGE.write_text("\n".join(parts), "utf-8")
+    return 0 if met else 1
+
+
+def _table(rows: list[dict[str, Any]], style: str) -> str:
+    return tabulate(
+        [
+            (
+                row["name"],
+                _number(row["ours"]),
+                _number(row["theirs"]),
+                row["unit"],
+                _number(row["ratio"]),
+                "" if row["goal"] is None else row["goal"],
+                "yes" if row["ok"] else "no",
+            )
+            for row in rows
+        ],
+        headers=_HEADERS,
+        tablefmt=style,
+        disable_numparse=True,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
