@@ -187,47 +187,29 @@ class _Evaluation:
         order = self._right_order(explained)
         rows = [self._row(candidate, explained.order, order) for candidate in candidates]
         if self.student is not None and explained.share < _AGREES:
-            batch_rows, noted = self._in_training_mode(explained, path)
-            rows += batch_rows
+            more, noted = self._disagreement(explained, path)
+            rows += more
             findings += noted
-            if not noted and explained.interval[1] < _DISAGREES:
-                findings.append(
-                    found(
-                        "checkpoint.disagrees",
-                        f"the best of {len(rows)} ways to run the checkpoint "
-                        f"({explained.candidate.way.title}) gives the label of the submission on "
-                        f"{explained.percent}",
-                        path=path,
-                    )
-                )
-        shape = self.network.shape
-        form = explained.candidate.form
+        shape, form = self.network.shape, explained.candidate.form
         if shape.norm == "unknown":
             shape = replace(shape, norm=form.norm.partition("-")[0])
             message = f"of those that the tensors allow, {form} explains the labels best"
             findings.append(found("checkpoint.norm-told-by-behaviour", message, path=path))
         outputs = explained.candidate.outputs
         right, labelled = self.truth.hits(outputs, order)
-        agreement = None
-        if self.student is not None:
-            equal, compared = self.student.hits(outputs, order)
-            agreement = equal / compared
-        return (
-            IndependentEvaluation(
-                shape=shape,
-                preprocessing=explained.candidate.way.id,
-                accuracy=right / labelled if labelled else None,
-                agreement=agreement,
-                labels={
-                    item.staged_name: order.names[output]
-                    for item, output in zip(self.items, outputs, strict=True)
-                },
-                candidates=tuple(rows),
-                class_order=order.told_by,
-                images_per_second=tried.classified / seconds,
-            ),
-            tuple(findings),
+        equal, compared = (0, 0) if self.student is None else self.student.hits(outputs, order)
+        names = (order.names[output] for output in outputs)
+        evaluation = IndependentEvaluation(
+            shape=shape,
+            preprocessing=explained.candidate.way.id,
+            accuracy=right / labelled if labelled else None,
+            agreement=equal / compared if compared else None,
+            labels=dict(zip((item.staged_name for item in self.items), names, strict=True)),
+            candidates=tuple(rows),
+            class_order=order.told_by,
+            images_per_second=tried.classified / seconds,
         )
+        return evaluation, tuple(findings)
 
     # ------------------------------------------------------------------ candidates
 
@@ -303,6 +285,8 @@ class _Evaluation:
                 continue
             if wilson_interval(told.hits, told.count)[0] <= best.interval[1]:
                 continue
+            if len(set(told.names.values())) < len(told.names):
+                continue  # one label for several outputs: labels that hardly vary fit anything
             source = "the truth" if self.student is None else "the student's predictions"
             names = tuple(
                 told.names.get(index, f"output {index}")
@@ -342,7 +326,20 @@ class _Evaluation:
             )
         ]
 
-    # ------------------------------------------------------------------ training mode
+    # ------------------------------------------------------------------ disagreement
+
+    def _disagreement(
+        self, explained: _Explanation, path: str
+    ) -> tuple[list[dict[str, Any]], list[Finding]]:
+        """Rows of further candidates, and why the submission's labels are not the checkpoint's."""
+        rows, findings = self._in_training_mode(explained, path)
+        if not findings and explained.interval[1] < _DISAGREES:
+            message = (
+                f"of all ways to run the checkpoint, the best one ({explained.candidate.way.title})"
+                f" gives the label of the submission on {explained.percent}"
+            )
+            findings = [found("checkpoint.disagrees", message, path=path)]
+        return rows, findings
 
     def _in_training_mode(
         self, explained: _Explanation, path: str
