@@ -11,9 +11,10 @@ from typing import Any
 from grader.model import Award, CheckResult, Fault, Finding, Json, Report, Severity
 from grader.render import figures
 from grader.render.audience import seen_by
+from grader.render.page import check_text
 from grader.render.plain_json import plain_object
 from grader.render.printable import printable
-from grader.render.text import check_text, text
+from grader.render.text import text
 from grader.render.words import FAULTS, finding_title
 
 

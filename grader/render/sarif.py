@@ -14,7 +14,7 @@ from urllib.parse import quote
 import grader
 from grader.findings import CATALOGUE
 from grader.model import CheckResult, Finding, Json, Severity
-from grader.render.plain_json import plain_object
+from grader.render.plain_json import json_text, plain_object
 from grader.render.printable import printable
 from grader.render.words import finding_title
 
@@ -23,6 +23,11 @@ SCHEMA_URI = (
 )
 _STATIC_AREAS = ("zip", "layout", "source", "checkpoint")
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+
+def sarif_text(results: Sequence[CheckResult]) -> str:
+    """The log as text, with a final newline."""
+    return json_text(sarif(results))
 
 
 def sarif(results: Sequence[CheckResult]) -> dict[str, Json]:

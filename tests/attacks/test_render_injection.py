@@ -26,7 +26,8 @@ from grader.render.gradescope import check_results, gradescope_results
 from grader.render.html import html
 from grader.render.json_report import report_json
 from grader.render.junit import junit_of_checks, junit_of_report
-from grader.render.text import check_text, text
+from grader.render.page import check_text
+from grader.render.text import text
 from tests.unit.render.example_report import example_check, example_report
 
 pytestmark = pytest.mark.attack

@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from grader.render.check import RENDERERS, SCHEMA, checks_document, render_checks
+from grader.render.check import RENDERERS, render_checks
+from grader.render.check_json import SCHEMA, checks_document
 from grader.render.json_report import SCHEMA as REPORT_SCHEMA
 from tests.unit.render.example_report import example_check
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from grader.render.page import check_text
 from grader.render.printable import width_cells
-from grader.render.text import check_text, text
+from grader.render.text import text
 from tests.unit.render.example_report import (
     example_check,
     example_report,
