@@ -25,6 +25,7 @@ from grader.model import (
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source
 from grader.stages.inspect_zip import inspect_zip
+from grader.stages.merge_findings import merge_findings
 from grader.stages.unpack import unpack
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def check(
         zip_sha256=inspected.sha256,
         entry_number=inspected.entry_number,
         assignment_id=assignment.id,
-        findings=tuple(findings),
+        findings=merge_findings(findings),
         passed=not _stops(findings),
     )
 

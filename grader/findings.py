@@ -324,10 +324,9 @@ CATALOGUE: dict[str, Entry] = {
         "Editor or desktop files in the zip", _NOTE, "leave them out: `grader pack` does"
     ),
     "layout.notebook": Entry(
-        "A notebook in the zip", _NOTE, "move its code into Python files; it is not run"
-    ),
-    "layout.nested-archive": Entry(
-        "An archive inside the zip", _WARNING, "put its files into the zip themselves"
+        "A notebook in the zip",
+        _WARNING,
+        "move its code into Python files: a notebook is neither read nor run",
     ),
     "layout.huge-source": Entry(
         "A very large Python file", _WARNING, "data does not belong into a Python file"
@@ -420,11 +419,6 @@ CATALOGUE: dict[str, Entry] = {
         "A module reads the command line while it is imported",
         _WARNING,
         'move it below `if __name__ == "__main__":`, or into a function',
-    ),
-    "source.notebook": Entry(
-        "A notebook",
-        _WARNING,
-        "submit Python files only; a notebook is neither read nor run",
     ),
     # ---- run: how a command behaved (stages/run_cases.py)
     "run.wall-time": Entry(
@@ -1089,6 +1083,11 @@ CATALOGUE: dict[str, Entry] = {
         "Masks without any background",
         _WARNING,
         "check the threshold, and that the background is written as 0",
+    ),
+    "result.printed-accuracy": Entry(
+        "The accuracy that the program prints is not what its files give",
+        _WARNING,
+        "print what is computed from the images of this very run, or nothing",
     ),
     "result.wrong-class-order": Entry(
         "The checkpoint is right, but its outputs are named in another order",

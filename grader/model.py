@@ -317,6 +317,9 @@ class TruthItem:
         return self.staged_name.rsplit(".", 1)[0]
 
 
+CLASSES_THAT_OCCUR = "the truth's labels, sorted"
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """Hidden images with their labels and masks; never mounted where student code runs."""
@@ -326,6 +329,12 @@ class Truth:
     classes_from: str
     sha256: str
     staging_seed: int
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the assignment has; None where only those are known that occur."""
+        occur = self.classes_from.startswith(CLASSES_THAT_OCCUR)
+        return None if occur else len(self.classes)
 
 
 # --------------------------------------------------------------------------- runs

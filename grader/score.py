@@ -36,10 +36,12 @@ from grader.stages.award import award
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source
 from grader.stages.collect import collect
+from grader.stages.compare_printed import compare_printed
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.load_checkpoint import load_checkpoint
 from grader.stages.load_truth import truth_masks
 from grader.stages.measure import measure
+from grader.stages.merge_findings import merge_findings
 from grader.stages.run_cases import Staged, run_case, trained_checkpoint
 from grader.stages.stage_images import stage_images
 from grader.stages.unpack import unpack
@@ -112,7 +114,9 @@ def score(
         with journey.stage("measure", "measuring"):
             measurements, noted = measure(outputs, truth, assignment)
             awards = award(assignment, measurements)
-        journey.findings += noted if layout is not None else ()
+        if layout is not None:
+            journey.findings += noted
+            journey.findings += compare_printed(journey.runs, measurements, assignment)
         with journey.stage("gallery", "drawing the gallery"):
             gallery = build_gallery(truth, truth_masks(truth), _joined(outputs)) if layout else ()
         return Report(
@@ -121,7 +125,7 @@ def score(
             zip_sha256=inspected.sha256,
             entry_number=inspected.entry_number,
             verdict=_verdict(layout, assignment, measurements),
-            findings=tuple(journey.findings),
+            findings=merge_findings(journey.findings),
             runs=tuple(journey.runs),
             measurements=measurements,
             awards=awards,
@@ -209,7 +213,12 @@ def _evaluate(
     if spec is None or (trained is None and spec.role not in layout.roles):
         return None
     loaded, noted = load_checkpoint(
-        layout, spec, journey.backend, journey.scratch / "checkpoint", trained
+        layout,
+        spec,
+        journey.backend,
+        journey.scratch / "checkpoint",
+        trained,
+        num_classes=journey.truth.num_classes,
     )
     journey.findings += noted
     if loaded is None:

@@ -105,8 +105,6 @@ class _Check:
         for path in sorted(self.files - set(self.source.modules)):
             if path.endswith(".py"):
                 self._unused(path)
-            elif path.endswith(".ipynb"):
-                self._add("source.notebook", path, path, f"{path} is a notebook: it is not run")
         return tuple(self._findings())
 
     def _add(

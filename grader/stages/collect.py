@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from grader.assignments.validate_tree import describe_tree, violations
-from grader.model import Assignment, CaseRun, CaseSpec, Collected, Finding, TreeFile, Truth
+from grader.model import (
+    Assignment,
+    CaseRun,
+    CaseSpec,
+    CaseStatus,
+    Collected,
+    Finding,
+    Severity,
+    TreeFile,
+    Truth,
+)
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected, Launch, regular_files
 from grader.sandbox.process import answer_of
@@ -50,16 +60,24 @@ def collect(
         outputs[output.id] = reading.value
         by_reader.setdefault(output.reader, reading.value)
         findings += reading.findings
-    if case.outputs_schema is not None:
-        files = [
-            TreeFile(path, (case_run.outputs / path).lstat().st_size, sha256="")
-            for path in regular_files(case_run.outputs)
-        ]
+    files = [
+        TreeFile(path, (case_run.outputs / path).lstat().st_size, sha256="")
+        for path in regular_files(case_run.outputs)
+    ]
+    if not files and case_run.status is not CaseStatus.FINISHED:
+        findings = []  # a program that was stopped before it wrote anything: the run says why
+    elif case.outputs_schema is not None:
         told = {finding.code for finding in findings}  # readers know more of the same fault
+        refused = {
+            finding.place.path
+            for finding in findings
+            if finding.place is not None and finding.severity is Severity.ERROR
+        }
         findings += [
             finding
             for finding in violations(case.outputs_schema, describe_tree(case_run.outputs, files))
             if finding.code not in told
+            and (finding.place is None or finding.place.path not in refused)
         ]
     return Collected(
         labels=by_reader.get(_LABELS),

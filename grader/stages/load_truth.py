@@ -21,7 +21,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from grader.errors import TruthError
 from grader.findings import listed
-from grader.model import Assignment, Severity, Truth, TruthItem
+from grader.model import CLASSES_THAT_OCCUR, Assignment, Severity, Truth, TruthItem
 from grader.readers.labels_csv import label_key, parse_labels
 from grader.readers.mask_image import read_mask_file
 from grader.stages.pair_truth import PairedImage, pair_truth
@@ -141,7 +141,7 @@ def _order_classes(
     if wanted and not unknown:
         source = "the definition" if explicit is None else "the command line"
         return tuple(wanted), source, {name: respelled[label] for name, label in labels.items()}
-    source = "the truth's labels, sorted"
+    source = CLASSES_THAT_OCCUR
     if wanted:
         source += f" (the definition's list lacks {listed(unknown)})"
     return tuple(present), source, dict(labels)

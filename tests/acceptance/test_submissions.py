@@ -27,7 +27,6 @@ from fixtures.build_submissions import Fixture, build, list_fixtures
 from fixtures.course import NETWORK_INPUT_PX, Course, make_course
 from grader.assignments.load import load_assignment
 from grader.check import check
-from grader.findings import CATALOGUE
 from grader.model import (
     Assignment,
     CaseSpec,

@@ -379,7 +379,7 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
         {"scratch.py": "def f(:\n"},
         [("source.syntax-unused", "scratch.py:1")],
     ),
-    "a notebook": ({"a2.ipynb": "{}"}, [("source.notebook", "a2.ipynb")]),
+    "a notebook, which the layout names": ({"a2.ipynb": "{}"}, []),
     "a file too large to be source": (
         {"train.py": "import blob\n", "blob.py": "x = '" + "a" * 300_000 + "'\n"},
         [("source.not-read", "blob.py")],
