@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,7 +39,8 @@ SCRIPT = "".join(f"def part_{n}(x):\n    return x * {n} + {n * n}\n\n\n" for n i
 
 
 def run() -> list[dict[str, Any]]:
-    """Rows {name, ours, theirs, unit, ratio, goal, ok}; rounds alternate, medians are compared."""
+    """Rows {name, ours, theirs, unit, ratio, goal, ok}; rounds alternate and the best of each are
+    compared: on a machine that others use, noise only adds."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="bench-zip-") as name:
         path = Path(name) / NAME
@@ -48,9 +48,9 @@ def run() -> list[dict[str, Any]]:
         _make(path, zipfile.ZIP_DEFLATED, scripts=8, weights=noise * 3)
         rows.append(_compare("3 MB of weights, deflated", path, rounds=15, goal=2.0))
         _make(path, zipfile.ZIP_DEFLATED, scripts=2000, weights=noise[:1000])
-        rows.append(_compare("2,000 scripts, deflated", path, rounds=5, goal=1.5))
+        rows.append(_compare("2,000 scripts, deflated", path, rounds=5, goal=2.0))
         _make_large(path, noise)
-        rows.append(_compare("500 MB of weights, stored", path, rounds=3, goal=3.0))
+        rows.append(_compare("500 MB of weights, stored", path, rounds=4, goal=3.5))
         rows.append(_peak(path))
     return rows
 
@@ -58,7 +58,7 @@ def run() -> list[dict[str, Any]]:
 def _make(path: Path, method: int, *, scripts: int, weights: bytes) -> None:
     with zipfile.ZipFile(path, "w", method) as archive:
         for number in range(scripts):
-            archive.writestr(f"package_{number % 20}/module_{number}.py", SCRIPT)
+            archive.writestr(f"package_{number // 100}/module_{number}.py", SCRIPT)
         archive.writestr("resnet_model.pth", weights)
 
 
@@ -88,7 +88,7 @@ def _compare(name: str, path: Path, *, rounds: int, goal: float) -> dict[str, An
     for _ in range(rounds):
         theirs.append(_seconds(_theirs, path))
         ours.append(_seconds(_ours, path))
-    ours_ms, theirs_ms = (statistics.median(times) * 1000 for times in (ours, theirs))
+    ours_ms, theirs_ms = (min(times) * 1000 for times in (ours, theirs))
     return _row(f"inspect and unpack / extractall, {name}", ours_ms, theirs_ms, "ms", goal)
 
 

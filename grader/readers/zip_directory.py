@@ -335,22 +335,24 @@ def _read_entry(window: _Window, end: _End) -> DirectoryEntry:
     name = window.take(name_bytes)
     extra = window.take(extra_bytes)
     window.take(comment_bytes)
-    shown = quoted(name[:200].decode("utf-8", "backslashreplace"), 120)
+
+    def refused(code: str, what: str) -> _Refused:
+        shown = quoted(name[:200].decode("utf-8", "backslashreplace"), 120)
+        return _Refused(code, f"{shown}: {what}")
+
     if name_bytes > _MAX_NAME_BYTES:
-        raise _Refused("zip.name-too-long", f"a name of {name_bytes:,} bytes: {shown}")
+        raise refused("zip.name-too-long", f"a name of {name_bytes:,} bytes")
     fields_of = _read_extra(extra)
     if fields_of is None:
-        raise _Refused("zip.extra-malformed", f"{shown}: its extra fields overlap or are cut off")
+        raise refused("zip.extra-malformed", "its extra fields overlap or are cut off")
     if version & 0xFF > _NEWEST_VERSION:
-        raise _Refused(
-            "zip.method-unsupported", f"{shown} asks for version {version & 0xFF} of the format"
-        )
+        raise refused("zip.method-unsupported", f"asks for version {version & 0xFF} of the format")
     values = _resolve_zip64(fields_of.get(_ZIP64_EXTRA), (size, compressed, offset), disk)
     if values is None:
-        raise _Refused("zip.zip64-lies", f"{shown}: its sizes and its zip64 field do not agree")
+        raise refused("zip.zip64-lies", "its sizes and its zip64 field do not agree")
     size, compressed, offset, disk = values
     if disk:
-        raise _Refused("zip.multi-disk", f"{shown} should lie in another part of the archive")
+        raise refused("zip.multi-disk", "should lie in another part of the archive")
     return DirectoryEntry(
         name=name,
         flags=flags,

@@ -141,11 +141,13 @@ def _read_entry_number(name: str, assignment: Assignment) -> tuple[str | None, l
     apart = re.compile(rf"(?<![A-Za-z0-9]){entry}(?![A-Za-z0-9])", re.ASCII | re.IGNORECASE)
     numbers = {_as_issued(match["entry"], assignment) for match in apart.finditer(name)}
     found_in_it = numbers.pop() if len(numbers) == 1 else None
-    shown = found_in_it or "ENTRYNUMBER"
+    shown = found_in_it or assignment.entry_example
     expected = " or ".join(template.replace("{entry}", shown) for template in templates)
     if found_in_it is None:
-        expected += "; no entry number was found in it"
-    return found_in_it, [_misnamed(name, f"it should be {expected}")]
+        expected = f"no entry number was found in it; it should be like {expected}"
+    else:
+        expected = f"it should be {expected}"
+    return found_in_it, [_misnamed(name, expected)]
 
 
 def _as_issued(number: str, assignment: Assignment) -> str:

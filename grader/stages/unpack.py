@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -249,7 +250,7 @@ class _Tree:
     def write_file(self, path: str, chunks: Iterator[bytes]) -> tuple[str, bytes]:
         """Write a new file; its SHA-256 and its first HEAD_BYTES."""
         *above, name = _safe_parts(path)
-        fd = os.open(name, _NEW_FILE, 0o400, dir_fd=self._enter(above))
+        fd = os.open(name, _NEW_FILE, _FILE_MODE, dir_fd=self._enter(above))
         try:
             digest = hashlib.sha256()
             head = b""
@@ -260,7 +261,8 @@ class _Tree:
                 rest = memoryview(chunk)
                 while rest:
                     rest = rest[os.write(fd, rest) :]
-            os.fchmod(fd, _FILE_MODE)
+            if stat.S_IMODE(os.fstat(fd).st_mode) != _FILE_MODE:  # an umask took something away
+                os.fchmod(fd, _FILE_MODE)
         finally:
             os.close(fd)
         return digest.hexdigest(), head

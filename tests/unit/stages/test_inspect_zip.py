@@ -63,7 +63,7 @@ def test_the_names_that_the_course_asks_for(tmp_path: Path, name: str) -> None:
         ("2022AIZ8170_2022AIZ8170.zip", "2022AIZ8170", "2022AIZ8170.zip"),
         ("2022AIZ8170_2022AIZ8171.zip", None, "no entry number"),
         ("12022AIZ81701.zip", None, "no entry number"),
-        ("submission.zip", None, "ENTRYNUMBER.zip or ENTRYNUMBER_A2.zip"),
+        ("submission.zip", None, "it should be like 2023AIB2080.zip or 2023AIB2080_A2.zip"),
         ("\u202epiz.zip", None, "\\u202epiz.zip"),
         ("2022A\u017fZ8170.zip", None, "no entry number"),  # a long s is no S
     ],
