@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data.augmentation import scaled
 from data.class_folders import list_test_images
 from data.decoding import UnreadableImage, read_rgb
+from data.scaling import scaled
 from errors import SubmissionError
 from explain.heatmaps import EXPLAINERS
 from models.folding import fold_batch_norm

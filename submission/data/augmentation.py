@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.scaling import scaled
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -29,14 +31,6 @@ class Augmentation:
     cutmix: float = 0.0  # chance that a batch is cut and mixed
     erase: float = 0.25  # chance that a square of an image is erased
     erase_side: float = 0.35  # its side, as a share of the image's
-
-
-def scaled(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(N, 3, H, W) uint8 → float32, each channel as (value/255 − mean)/std."""
-    factor = torch.tensor([1 / (255 * s) for s in std], device=images.device)
-    offset = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=images.device)
-    shape = (1, 3, 1, 1)
-    return images.float().mul_(factor.view(shape)).sub_(offset.view(shape))
 
 
 def _uniform(count: int, low: float, high: float, like: Tensor, rng: torch.Generator) -> Tensor:

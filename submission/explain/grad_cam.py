@@ -30,7 +30,7 @@ def grad_cam(
         logits = network(images.detach().requires_grad_(True))
         chosen = logits.gather(1, targets.unsqueeze(1)).sum()
         gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
-    total = torch.zeros(images.shape[0], *images.shape[2:], device=images.device)
+    total = images.new_zeros(images.shape[0], *images.shape[2:])
     for name, gradient in zip(layers, gradients, strict=True):
         weights = gradient.mean(dim=(2, 3), keepdim=True)
         cam = (weights * maps[name].detach()).sum(dim=1, keepdim=True).relu()

@@ -33,7 +33,7 @@ def attribute_layers(
             targets = logits.argmax(1)
         chosen = logits.gather(1, targets.unsqueeze(1)).sum()
         gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
-    total = torch.zeros(images.shape[0], *images.shape[2:], device=images.device)
+    total = images.new_zeros(images.shape[0], *images.shape[2:])
     for name, gradient in zip(layers, gradients, strict=True):
         magnitude = (maps[name].detach() * gradient).abs().sum(dim=1, keepdim=True)
         heatmap = F.interpolate(magnitude, images.shape[2:], mode="bilinear").squeeze(1)

@@ -10,14 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from data.scaling import IMAGENET_MEAN, IMAGENET_STD
 from errors import SubmissionError
 from models.resnet import ResNet, config_from_state_dict
 from training.files import load_tensors
 
 METADATA_NAME = "metadata.json"
 CLASS_LABELS_NAME = "class_labels.json"
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,11 @@ def _metadata_for(
         metadata = read_json(path)
         if not isinstance(metadata, dict):
             raise SubmissionError(f"{path}: expected a JSON object")
+        names = metadata.get("class_names")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise SubmissionError(f'{path}: "class_names" must be a list of the classes\' names')
         head = state_dict.get("fc.weight")
-        if head is not None and len(metadata.get("class_names", ())) == head.shape[0]:
+        if head is not None and len(names) == head.shape[0]:
             return metadata
     return {}
 

@@ -18,21 +18,16 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from data.augmentation import Augmentation, scaled
+from data.augmentation import Augmentation
 from data.class_folders import TestImage, list_class_folders, list_test_images
 from data.decoding import UnreadableImage, open_rgb, stretched
 from data.pixel_store import PixelStore, decode_into_store
+from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
 from data.splits import split_stratified
 from errors import SubmissionError
 from explain.layer_attribution import attribute_layers
 from models.folding import fold_batch_norm
-from models.loading import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    ClassNames,
-    find_class_names,
-    load_network,
-)
+from models.loading import ClassNames, find_class_names, load_network
 from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
 from segmentation.mask_files import write_mask
 from segmentation.subject import segment
@@ -273,10 +268,10 @@ def _open(image: TestImage, size_px: int) -> _Opened | None:
 def _save_mask(mask: npt.NDArray[np.bool_], opened: _Opened, path: Path) -> None:
     """`mask` at the image's own size; an edge lies where the interpolated mask crosses 1/2."""
     if mask.shape != (opened.height_px, opened.width_px):
-        soft = Image.fromarray(mask.astype(np.float32)).resize(
+        soft = Image.fromarray(mask.astype(np.uint8) * 255).resize(
             (opened.width_px, opened.height_px), Image.Resampling.BILINEAR
         )
-        mask = np.asarray(soft) > 0.5
+        mask = np.asarray(soft) > 127
     try:
         write_mask(mask, path)
     except OSError as error:

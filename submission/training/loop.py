@@ -7,6 +7,7 @@ steps as one that was not.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -21,13 +22,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data.augmentation import Augmentation, augment, scaled
+from data.augmentation import Augmentation, augment
 from data.pixel_store import PixelStore
+from data.scaling import scaled
 from errors import Stopped, SubmissionError
 from models.loading import METADATA_NAME
 from plots.curves import draw_curves
 from training.averaging import WeightAverage
-from training.devices import Compute
+from training.devices import Compute, memory_format
 from training.distributed import Group
 from training.files import (
     json_to_bytes,
@@ -41,6 +43,7 @@ from training.plan import Budget, Plan
 
 CHECKPOINT_NAME = "resnet_model.pth"
 SNAPSHOT_NAME = "resume.pth"
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Run:
         self.group = group
         self.folder = folder
         self.metadata = dict(metadata)
-        self.network = network.to(compute.device, memory_format=torch.channels_last)
+        self.network = network.to(compute.device, memory_format=memory_format(network))
         self.parallel = group.wrap(self.network, compute.device)
         self.average = WeightAverage(self.network, settings.average_decay)
         decayed = [p for p in self.network.parameters() if p.dim() > 1]
@@ -121,6 +124,8 @@ class Run:
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
         self.position = Position()
         self.stop_signal: int | None = None
+        self.unsaved: dict[str, bytes] = {}
+        self.last_error = ""
 
     # ------------------------------------------------------------------ the run
 
@@ -128,7 +133,7 @@ class Run:
         """Take the run to its end. Raises Stopped after a signal, with everything saved."""
         with self._signals_noted():
             self.started = time.monotonic() - self.position.elapsed_seconds
-            self.saved_at = self._elapsed()
+            self.saved_at = self.said_at = self._elapsed()
             stage_index, store, held_out = -1, None, None
             sums = self._no_sums()
             while (share := self._share(store)) < 1.0:
@@ -154,6 +159,12 @@ class Run:
                     self._save_snapshot()
             if sums.images:
                 self._finish_epoch(held_out, stage_index, share, sums)
+            self._save_snapshot()
+            if self.unsaved:
+                raise SubmissionError(
+                    f"{self.folder}: {', '.join(self.unsaved)} could not be saved "
+                    f"({self.last_error}); earlier files are kept"
+                )
         return self.position
 
     def _share(self, store: PixelStore | None) -> float:
@@ -208,12 +219,8 @@ class Run:
         sums.correct += (logits.detach().argmax(1) == targets).sum()
         sums.images += len(mine)
         sums.seconds += time.monotonic() - began
-        if position.step == 1 or position.step % 50 == 0:
-            if not torch.isfinite(loss):
-                raise SubmissionError(
-                    f"the loss became {loss.item()} at step {position.step}; start again with a "
-                    "lower --lr"
-                )
+        if self._elapsed() - self.said_at > SECONDS_BETWEEN_LINES:
+            self.said_at = self._elapsed()
             self._say_progress(share, loss, rate, sums, stage.size_px)
 
     def _finish_epoch(
@@ -221,6 +228,13 @@ class Run:
     ) -> None:
         settings, position = self.settings, self.position
         stage = settings.plan.stages[stage_index]
+        train_loss = sums.loss.item() / sums.images
+        if not math.isfinite(train_loss):
+            # before anything is saved: the last good weights stay
+            raise SubmissionError(
+                f"the loss became {train_loss} in epoch {position.epoch + 1}; the files in "
+                f"{self.folder} are from before; start again with a lower --lr"
+            )
         position.epoch += 1
         position.offset = 0
         loss = accuracy = None
@@ -234,7 +248,7 @@ class Run:
             seconds=self._elapsed(),
             size_px=stage.size_px,
             learning_rate=settings.plan.learning_rate(share, stage.batch_size),
-            train_loss=sums.loss.item() / sums.images,
+            train_loss=train_loss,
             train_accuracy=sums.correct.item() / sums.images,
             held_out_loss=loss,
             held_out_accuracy=accuracy,
@@ -245,7 +259,6 @@ class Run:
         if (stage_index, accuracy or 0.0) >= (position.best_stage, position.best_accuracy):
             position.best_stage, position.best_accuracy = stage_index, accuracy or 0.0
             self._save_weights(stage.size_px, accuracy)
-        self._save_snapshot()
         held_out_text = f", held out {100 * accuracy:.2f} %" if accuracy is not None else ""
         self._say(
             f"epoch {position.epoch} done: training loss {record.train_loss:.3f}, "
@@ -261,14 +274,22 @@ class Run:
 
     def _save(self, name: str, content: bytes) -> None:
         """A disk that is full now may have room later: say so and go on training."""
-        try:
-            write_atomically(self.folder / name, content)
-        except OSError as error:
-            print(
-                f"warning: {self.folder / name}: not saved ({error.strerror}); the previous file "
-                "is kept, and the next save tries again",
-                file=sys.stderr,
-            )
+        self.unsaved[name] = content
+        self._save_what_failed()
+
+    def _save_what_failed(self) -> None:
+        for name, content in list(self.unsaved.items()):
+            try:
+                write_atomically(self.folder / name, content)
+            except OSError as error:
+                self.last_error = error.strerror or str(error)
+                print(
+                    f"warning: {self.folder / name}: not saved ({self.last_error}); an earlier "
+                    "file is kept, and the next save tries again",
+                    file=sys.stderr,
+                )
+            else:
+                del self.unsaved[name]
 
     def _save_weights(self, size_px: int, accuracy: float | None) -> None:
         if not self.group.is_first:

@@ -10,7 +10,6 @@ when the time does, however fast the machine is (Li, Yumer & Ramanan, "Budgeted 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from errors import SubmissionError
@@ -77,8 +76,10 @@ class Plan:
 
     def epoch_share(self, work_share: float) -> float:
         """Share of the work (image area times images) or time done → share of the epochs done."""
+        if work_share >= 1:
+            return 1.0
         costs = [stage.share * stage.size_px**2 for stage in self.stages]
-        left = min(max(work_share, 0.0), 1.0) * sum(costs)
+        left = max(work_share, 0.0) * sum(costs)
         done = 0.0
         for stage, cost in zip(self.stages, costs, strict=True):
             if left <= cost:
@@ -130,8 +131,7 @@ class Budget:
         return min(max(by_epochs, by_time), 1.0)
 
 
-def usable_seconds(minutes: float, reserves: Sequence[float] = (0.02, 15.0)) -> float:
-    """The part of `minutes` that may be trained in: what the last evaluation and the last files
-    take is kept back, as a share of the time and at most so many seconds."""
-    share, most = reserves
-    return minutes * 60 - min(share * minutes * 60, most)
+def usable_seconds(minutes: float) -> float:
+    """The part of `minutes` to train in: a twentieth, but at most one minute, is kept back for the
+    start, the last evaluation and the last files."""
+    return minutes * 60 - min(0.05 * minutes * 60, 60.0)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data.class_folders import list_class_folders, list_test_images
+from data.splits import split_stratified
+from errors import SubmissionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+def test_classes_are_sorted_and_images_in_natural_order(tmp_path: Path) -> None:
+    touch(tmp_path, "b/10.JPG", "b/2.webp", "a/x/1.png", "b/notes.txt", "b/._2.webp", ".git/1.png")
+    files = list_class_folders(tmp_path)
+    assert files.class_names == ("a", "b")
+    assert [path.relative_to(tmp_path).as_posix() for path in files.paths] == [
+        "a/x/1.png",
+        "b/2.webp",
+        "b/10.JPG",
+    ]
+    assert files.targets == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ([], "0 class folder"),
+        (["a/1.png"], "1 class folder"),
+        (["1.png", "2.png"], "0 class folder"),
+        (["a/1.png", "b/readme.txt"], "no images in class folder.*b"),
+    ],
+)
+def test_folders_that_cannot_be_trained_on(names: list[str], says: str, tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match=says):
+        list_class_folders(touch(tmp_path, *names))
+
+
+def test_missing_folder_and_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match="no such folder"):
+        list_class_folders(tmp_path / "none")
+    with pytest.raises(SubmissionError, match="is a file"):
+        list_test_images(touch(tmp_path, "1.png") / "1.png")
+    with pytest.raises(SubmissionError, match="holds no image"):
+        list_test_images(touch(tmp_path / "empty", "a.txt"))
+
+
+def test_flat_and_labelled_test_images_together(tmp_path: Path) -> None:
+    touch(tmp_path, "img_10.jpg", "img_9.png", "ZEBRA/2.jpg", "ZEBRA/deep/3.jpg")
+    assert [(image.name, image.label) for image in list_test_images(tmp_path)] == [
+        ("img_9.png", None),
+        ("img_10.jpg", None),
+        ("ZEBRA/2.jpg", "ZEBRA"),
+        ("ZEBRA/deep/3.jpg", "ZEBRA"),
+    ]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 0.9), st.integers(0, 9))
+def test_split_is_a_partition_with_the_same_share_of_each_class(
+    targets: list[int], share: float, seed: int
+) -> None:
+    train, held_out = split_stratified(targets, share, seed)
+    assert sorted(train + held_out) == list(range(len(targets)))
+    assert (train, held_out) == split_stratified(targets, share, seed)
+    for target in set(targets):
+        count = targets.count(target)
+        held = sum(targets[index] == target for index in held_out)
+        least = 1 if share > 0 and count > 1 else 0
+        assert held == max(round(share * count) if count > 1 else 0, least)
+        assert held < count or share > 0.5

@@ -1,0 +1,243 @@
+"""Runs on a few tiny images: exact resume, budgets, stops, and what is left on the disk."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import training.loop
+from data.augmentation import Augmentation
+from data.class_folders import list_class_folders
+from data.pixel_store import PixelStore, decode_into_store
+from data.scaling import IMAGENET_MEAN, IMAGENET_STD
+from errors import Stopped, SubmissionError
+from models.resnet import ResNet, ResNetConfig
+from training.devices import Compute, make_deterministic, memory_format
+from training.distributed import Group
+from training.loop import Run, Settings
+from training.plan import Budget, Plan, Stage
+
+CPU = Compute(torch.device("cpu"), None, False)
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(class_folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
+    # drawing takes longer than these runs; tests/unit/submission/plots looks at the real figure
+    monkeypatch.setattr(training.loop, "draw_curves", lambda records: b"%d rows" % len(records))
+    files = list_class_folders(class_folders(classes=3, images=7, size_px=20))
+    kept = {}
+
+    def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
+        for size in (store_px, size_px):
+            if size not in kept:
+                kept[size] = decode_into_store(
+                    files.paths, files.targets, size, workers=1, device=CPU.device
+                )
+        return kept[store_px], kept[size_px]
+
+    def make(
+        folder: str = "run", epochs: int | None = 4, seconds: float | None = None, **more: Any
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        seed = more.pop("seed", 5)
+        make_deterministic(seed)
+        settings = Settings(
+            plan=Plan(
+                stages=(
+                    Stage(size_px=8, store_px=12, share=0.5, batch_size=5),
+                    Stage(size_px=12, store_px=12, share=0.5, batch_size=4),
+                ),
+                peak_learning_rate=0.1,
+            ),
+            budget=Budget(epochs, seconds),
+            augmentation=Augmentation(cutmix=0.5, erase=0.5),
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            seed=seed,
+        )
+        network = ResNet(ResNetConfig(n=1, num_classes=3, widths=(8, 8, 16)))
+        metadata = {"n": 1, "num_classes": 3, "class_names": list(files.class_names)}
+        return Run(
+            network, replace(settings, **more), stores, CPU, Group(), tmp_path / folder, metadata
+        )
+
+    return make
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return torch.load(run.folder / "resnet_model.pth", weights_only=True)
+
+
+def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def stop_at_step(run: Run, step: int) -> None:
+    """Send this process a Ctrl-C when the run takes that step."""
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        if run.position.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run._step = stepping
+
+
+# 21 images: 4 steps an epoch with batches of 5, 5 with batches of 4
+@pytest.mark.parametrize("step", [1, 3, 4, 8, 9, 15])
+def test_a_stopped_and_resumed_run_equals_one_that_was_not(make_run: MakeRun, step: int) -> None:
+    whole = make_run("whole")
+    whole.train()
+    assert whole.position.step == 4 * 2 + 5 * 2
+
+    halved = make_run("halved")
+    stop_at_step(halved, step)
+    with pytest.raises(Stopped, match="--resume"):
+        halved.train()
+    assert halved.position.step == step
+    again = make_run("halved")
+    assert again.resume()
+    again.train()
+
+    assert_same(weights(again), weights(whole))
+    assert_same(again.network.state_dict(), whole.network.state_dict())
+    kept = ("train_loss", "train_accuracy", "held_out_accuracy", "size_px", "step")
+    for ours, theirs in zip(again.position.records, whole.position.records, strict=True):
+        if ours.epoch != halved.position.epoch + 1:  # sums of the broken epoch began anew
+            assert [getattr(ours, k) for k in kept] == [getattr(theirs, k) for k in kept]
+
+
+def test_a_seed_decides_the_weights(make_run: MakeRun) -> None:
+    first, second, other = make_run("a"), make_run("b"), make_run("c", seed=6)
+    for run in (first, second, other):
+        run.train()
+    assert_same(weights(first), weights(second))
+    assert not torch.equal(weights(first)["conv1.weight"], weights(other)["conv1.weight"])
+
+
+def test_it_learns(make_run: MakeRun) -> None:
+    run = make_run(epochs=12)
+    run.train()
+    records = run.position.records
+    assert records[-1].train_loss < 0.75 * records[0].train_loss
+    assert run.position.best_accuracy > 0.6
+
+
+def test_files_of_a_finished_run(make_run: MakeRun) -> None:
+    run = make_run(epochs=3)
+    run.train()
+    names = {path.name for path in run.folder.iterdir()}
+    assert names == {
+        "resnet_model.pth",
+        "metadata.json",
+        "resume.pth",
+        "curves.csv",
+        "curves.png",
+    }
+    with (run.folder / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert {row["size_px"] for row in rows} == {"8", "12"}
+    assert (run.folder / "curves.png").read_bytes() == b"3 rows"
+    saved = weights(run)
+    assert all(tensor.is_contiguous() for tensor in saved.values())
+    ResNet(ResNetConfig(n=1, num_classes=3, widths=(8, 8, 16))).load_state_dict(saved)
+
+
+def test_resuming_a_finished_run_changes_nothing(make_run: MakeRun) -> None:
+    run = make_run(epochs=2)
+    run.train()
+    before = (run.folder / "resnet_model.pth").read_bytes()
+    again = make_run(epochs=2)
+    assert again.resume()
+    again.train()
+    assert (run.folder / "resnet_model.pth").read_bytes() == before
+
+
+def test_time_ends_a_run_at_the_end_of_its_schedule(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(training.loop.time, "monotonic", lambda: float(next(clock)))
+    run = make_run(epochs=None, seconds=400.0)
+    run.train()
+    assert 380 < run.position.records[-1].seconds < 420
+    rates = [record.learning_rate for record in run.position.records]
+    assert rates[-1] < 0.02 * max(rates)
+    assert {record.size_px for record in run.position.records} == {8, 12}
+
+
+def test_a_snapshot_of_other_settings_is_refused(make_run: MakeRun) -> None:
+    make_run().train()
+    with pytest.raises(SubmissionError, match=r"other settings \(seed\)"):
+        make_run(seed=7).resume()
+    with pytest.raises(SubmissionError, match="budget"):
+        make_run(epochs=9).resume()
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish"])
+def test_a_broken_snapshot_is_refused_in_words(make_run: MakeRun, content: bytes) -> None:
+    run = make_run()
+    (run.folder / "resume.pth").write_bytes(content)
+    with pytest.raises(SubmissionError, match=r"resume\.pth"):
+        run.resume()
+    torch.save({"settings": run._identity()}, run.folder / "resume.pth")
+    with pytest.raises(SubmissionError, match="start anew"):
+        run.resume()
+
+
+def test_nothing_to_resume(make_run: MakeRun) -> None:
+    assert make_run().resume() is False
+
+
+def test_a_full_disk_is_said_and_the_last_good_file_stays(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(epochs=1)
+    run.train()
+    good = (run.folder / "resnet_model.pth").read_bytes()
+
+    def full(path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(training.loop, "write_atomically", full)
+    with pytest.raises(SubmissionError, match="No space left"):
+        make_run(epochs=2).train()
+    assert "next save tries again" in capsys.readouterr().err
+    assert (run.folder / "resnet_model.pth").read_bytes() == good
+
+
+def test_a_loss_that_is_no_number_saves_nothing(make_run: MakeRun) -> None:
+    run = make_run()
+    with torch.no_grad():
+        run.network.fc.bias.fill_(float("nan"))
+    with pytest.raises(SubmissionError, match="--lr"):
+        run.train()
+    assert not (run.folder / "resnet_model.pth").exists()
+
+
+def test_a_stop_before_the_first_epoch_leaves_weights(make_run: MakeRun) -> None:
+    run = make_run()
+    stop_at_step(run, 1)
+    with pytest.raises(Stopped):
+        run.train()
+    assert weights(run)["fc.weight"].shape == (3, 16)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_narrow_networks_stay_clear_of_a_broken_kernel() -> None:
+    wide, narrow = (ResNet(ResNetConfig(1, 3, widths=widths)) for widths in ((8, 8, 8), (8, 6, 8)))
+    assert memory_format(wide) is torch.channels_last
+    assert memory_format(narrow) is torch.contiguous_format
