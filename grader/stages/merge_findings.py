@@ -25,6 +25,7 @@ _ANYWHERE: Mapping[str, str] = {
     "labels.missing-file": "run.no-output",
     "mask.missing-folder": "run.no-output",
     "result.empty-masks": "mask.low-contrast",
+    "result.class-order": "result.wrong-class-order",
 }
 
 

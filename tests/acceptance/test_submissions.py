@@ -23,10 +23,17 @@ from typing import Any
 
 import pytest
 
-from fixtures.build_submissions import Fixture, build, list_fixtures
+from fixtures.build_submissions import (
+    SUBMISSIONS,
+    Fixture,
+    NotASubmissionError,
+    build,
+    list_fixtures,
+)
 from fixtures.course import NETWORK_INPUT_PX, Course, make_course
 from grader.assignments.load import load_assignment
 from grader.check import check
+from grader.findings import CATALOGUE
 from grader.model import (
     Assignment,
     CaseSpec,
@@ -51,6 +58,14 @@ VERDICTS = {
 }
 # What `grader check` can see without running anything.
 STATIC_AREAS = {"zip", "layout", "source"}
+# The keys of expect.toml, by who reads them.
+BUILT_BY = {
+    *("about", "base", "edits", "add", "links", "remove", "images", "checkpoint"),
+    *("checkpoint_path", "zip_name", "wrap", "raw"),
+}
+HELD_AGAINST = {
+    *("findings", "check_also", "says", "place", "measured", "independent", "train", "limits"),
+}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -158,3 +173,76 @@ def _codes(result: Report | CheckResult) -> Counter[str]:
 
 def _told(findings: tuple[Finding, ...]) -> str:
     return "\n".join(f"{finding.code} {finding.place}: {finding.message}" for finding in findings)
+
+
+# --------------------------------------------------------------------------- the fixtures themselves
+
+# Codes of these areas that no fixture gives, each with the reason.
+GIVEN_ELSEWHERE = {
+    "layout.violates-schema": "for schemas that give no code; ail721-a2 gives one everywhere",
+    "layout.missing-optional": "ail721-a2 has no optional file but the checkpoint",
+    "layout.huge-source": "a megabyte of Python: tests/unit/assignments",
+    "source.not-read": "a source file of megabytes: tests/unit/source",
+    "run.cpu-time": "burns processor time: tests/attacks",
+    "run.disk": "fills a disk: tests/attacks",
+    "run.processes": "a bomb of forks: tests/attacks",
+    "run.not-run": "layout.missing-file says it: tests/unit/stages/test_merge_findings.py",
+    "run.still-training": "`grader check --smoke` only",
+    "run.expects-class-folders": "torchvision's ImageFolder: tests/unit/source/test_diagnosis.py",
+    "run.needs-display": "needs a window system: tests/unit/source/test_diagnosis.py",
+    "run.unreadable-json": "no output of ail721-a2 is JSON",
+}
+
+
+def test_there_are_enough_of_both_kinds() -> None:
+    accepted = [fixture for fixture in FIXTURES if fixture.verdict == "accepted"]
+
+    assert len(accepted) >= 10
+    assert len(FIXTURES) - len(accepted) >= 40
+
+
+def test_every_folder_is_a_fixture() -> None:
+    """`list_fixtures` raises for a folder without expect.toml; here for one that it never sees."""
+    folders = {path.name for path in SUBMISSIONS.iterdir() if path.is_dir()}
+
+    assert folders == {*VERDICTS, "_bases"}
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.id)
+def test_a_fixture_says_only_what_is_understood(fixture: Fixture) -> None:
+    expect = fixture.expect
+    assert set(expect) <= BUILT_BY | HELD_AGAINST, fixture.id
+    assert {"about", "base", "findings"} <= set(expect)
+    named = {*expect["findings"], *expect.get("check_also", [])}
+    assert named <= set(CATALOGUE)
+    assert {*expect.get("says", {}), *expect.get("place", {})} <= set(expect["findings"])
+
+
+def test_every_finding_of_layout_source_and_run_is_given_by_a_fixture() -> None:
+    areas = {"layout", "source", "run"}
+    codes = {code for code in CATALOGUE if code.partition(".")[0] in areas}
+    given = {
+        code
+        for fixture in FIXTURES
+        for code in (*fixture.expect["findings"], *fixture.expect.get("check_also", []))
+    }
+
+    assert codes - given == set(GIVEN_ELSEWHERE)
+
+
+def test_the_same_folder_gives_the_same_bytes(grading: Grading, tmp_path: Path) -> None:
+    fixture = next(fixture for fixture in FIXTURES if fixture.id == "accepted/as-asked")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+
+    one, two = (build(fixture, grading.course, tmp_path / name) for name in ("one", "two"))
+
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_an_edit_that_fits_nowhere_is_refused(grading: Grading, tmp_path: Path) -> None:
+    edit = {"file": "evaluate.py", "old": "import nothing", "new": ""}
+    wrong = Fixture("flawed", "x", tmp_path, {"base": "stub", "edits": [edit]})
+
+    with pytest.raises(NotASubmissionError, match=r"0 times in evaluate\.py"):
+        build(wrong, grading.course, tmp_path)
