@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 
@@ -172,11 +172,18 @@ class _Dict(OrderedDict[Any, Any]):
         """Leave the state out."""
 
 
+def _refuse_bytearray(_unpickler: pickle.Unpickler) -> None:
+    raise UnreadableError("it holds a bytearray, which no weights need")
+
+
 class _Unpickler(pickle._Unpickler):
     """The unpickler in Python whose every name is inert; see the module's docstring.
 
-    The one in C keeps its memo in an array: five bytes of a pickle can make it 32 GB long.
+    The one in C keeps its memo in an array: five bytes of a pickle can make it 32 GB long. Either
+    makes room for a bytearray before it looks whether its bytes are there.
     """
+
+    dispatch: ClassVar = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _refuse_bytearray}
 
     def __init__(self, file: BinaryIO, open_storage: Callable[[Any], Any], wanted: set[str]):
         super().__init__(file)
@@ -321,7 +328,15 @@ def _read_zip(path: Path, records: str, wanted: set[str]) -> Any:
 def _record(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise UnreadableError(f"the record {name} cannot be read: {error}") from error
 
 
