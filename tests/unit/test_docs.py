@@ -10,6 +10,9 @@ import click
 import pytest
 
 from grader.cli import main
+from grader.metrics import METRICS
+from grader.networks import NETWORKS
+from grader.readers import READERS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,3 +72,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"`make ([a-z]+)", TEXT):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE) or target in {"check"}, target
+
+
+def test_the_registered_names_are_documented() -> None:
+    page = (ROOT / "docs" / "assignment-format.md").read_text("utf-8")
+    for name in (*METRICS, *READERS, *NETWORKS):
+        assert f"`{name}`" in page
