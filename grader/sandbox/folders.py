@@ -6,14 +6,12 @@ descriptors, and no recursion follows the tree.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from pathlib import Path
 
 _MAX_DEPTH = 64
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
-_NAME_IS_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -65,48 +63,38 @@ def _measure(folder: int, enough: int, depth: int) -> tuple[int, int]:
 def erase_tree(folder: Path) -> None:
     """Remove `folder` and everything below, whatever its depth, names or modes.
 
-    A folder that is not empty has its own folders moved up to the top first, so that no path grows
-    long and no more than two descriptors are open.
+    Goes down one folder at a time and back by "..", so that no path grows long and no more than two
+    descriptors are open. Nobody may be changing the tree any more.
     """
-    top = os.open(folder, _OPEN_FOLDER)
-    moved = 0
+    current = os.open(folder, _OPEN_FOLDER)
+    names: list[str] = []  # of the folders between `folder` and here
+    pending = [_unlink_files(current)]  # for each of them, and for here: folders still to be erased
     try:
-        while True:
-            with os.scandir(top) as entries:
-                names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-            if not names:
-                break
-            for name, is_folder in names:
-                if not is_folder:
-                    os.unlink(name, dir_fd=top)
-                    continue
-                os.chmod(name, 0o700, dir_fd=top)
-                inner = os.open(name, _OPEN_FOLDER, dir_fd=top)
-                try:
-                    moved = _empty(inner, top, moved)
-                finally:
-                    os.close(inner)
-                os.rmdir(name, dir_fd=top)
+        while pending[-1] or names:
+            if pending[-1]:
+                name = pending[-1].pop()
+                os.chmod(name, 0o700, dir_fd=current)
+                following = os.open(name, _OPEN_FOLDER, dir_fd=current)
+                names.append(name)
+                pending.append(_unlink_files(following))
+            else:
+                following = os.open("..", _OPEN_FOLDER, dir_fd=current)
+                os.rmdir(names.pop(), dir_fd=following)
+                pending.pop()
+            os.close(current)
+            current = following
     finally:
-        os.close(top)
+        os.close(current)
     folder.rmdir()
 
 
-def _empty(inner: int, top: int, moved: int) -> int:
-    """Unlink the files of `inner`, and move its folders to `top` under names not used before."""
-    with os.scandir(inner) as entries:
-        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_folder in names:
-        if not is_folder:
-            os.unlink(name, dir_fd=inner)
-            continue
-        os.chmod(name, 0o700, dir_fd=inner)
-        while True:
-            moved += 1
-            try:
-                os.rename(name, f"erased-{moved}", src_dir_fd=inner, dst_dir_fd=top)
-                break
-            except OSError as error:
-                if error.errno not in _NAME_IS_TAKEN:
-                    raise
-    return moved
+def _unlink_files(folder: int) -> list[str]:
+    """Remove what is no folder, and name the folders."""
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                os.unlink(entry.name, dir_fd=folder)
+    return folders

@@ -180,8 +180,13 @@ class NamespaceMembers:
             raise SandboxError("the processes of a run could not be ended")
 
 
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise SandboxError("the processes of a run could not be ended")
+
+
 class DescendantMembers:
-    """The descendants of a supervising process that adopts their orphans.
+    """The descendants of a supervising process that adopts their orphans and reaps the dead.
 
     `init` is its process id; `uid` is the user that only this run has, None when it shares one.
     """
@@ -239,16 +244,16 @@ class DescendantMembers:
         self._sockets = len(sockets)
         return found
 
-    def _alive(self) -> list[int]:
-        """Descendants, and whoever else has the run's own user, that are not dead already."""
-        candidates = set(self._descendants())
-        if self._uid is not None:
-            candidates.update(filter(self._is_ours, _numbers(self._process_list)))
-        candidates.discard(self._init)
+    def _strays(self) -> list[int]:
+        """Living processes of the run's own user that are not descendants."""
+        if self._uid is None:
+            return []
         return [
             pid
-            for pid in candidates
-            if (process := _read_process(self._process_list, pid)) is not None
+            for pid in _numbers(self._process_list)
+            if pid != self._init
+            and self._is_ours(pid)
+            and (process := _read_process(self._process_list, pid)) is not None
             and process.state not in "ZX"
         ]
 
@@ -260,19 +265,23 @@ class DescendantMembers:
             return False
 
     def kill(self) -> None:
-        """Until nobody is left but the supervisor, who ends last: orphans come to it meanwhile."""
+        """Until nobody is left but the supervisor, who ends last: orphans come to it meanwhile.
+
+        It reaps the dead, so that no child of its own at all, not even a dead one, is the proof
+        that no descendant lives: whoever dies hands its children over in the same moment.
+        """
         deadline = time.monotonic() + _DEATH_SECONDS
         while True:
-            # what forks and exits is fastest caught where it turns up: below the supervisor
-            for pid in self._descendants():
-                self._end(pid)
-            alive = self._alive()
-            if not alive:
+            while any(self._children(self._init)):
+                for pid in self._descendants():
+                    self._end(pid)
+                _check(deadline)
+            strays = self._strays()
+            if not strays:
                 break
-            for pid in alive:
+            for pid in strays:
                 self._end(pid)
-            if time.monotonic() > deadline:
-                raise SandboxError(f"processes of a run could not be ended: {alive}")
+            _check(deadline)
         self._end(self._init)
 
     def _end(self, pid: int) -> None:

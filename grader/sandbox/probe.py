@@ -36,8 +36,8 @@ _LIMITS = RunLimits(
 )
 _ANSWER = "answer.json"
 
-# Arguments: a secret file of the host, a file that is shown, the grader's process id and start time
-# (a small process id may be another process inside).
+# Given in a file, because a back end may translate host paths among the arguments: a secret file of
+# the host, the grader's process id and start time (a small process id may be another one inside).
 _QUESTIONS = """
 import json, os, socket, sys
 
@@ -54,10 +54,11 @@ def signal_outside():
         started = open(f"/proc/{outside}/stat").read().rpartition(")")[2].split()[19]
     except OSError:
         return
-    if started != sys.argv[4]:
+    if started != given["started"]:
         raise ProcessLookupError
 
-secret, shown, outside = sys.argv[1], sys.argv[2], int(sys.argv[3])
+given = json.load(open("given.json"))
+secret, outside, shown = given["secret"], given["process"], sys.argv[1]
 json.dump({
     "user": os.getuid() != 0,
     "files": refused(lambda: open(secret).read()),
@@ -199,15 +200,19 @@ def find_weakness(backend: Backend) -> str:
         for name in ("work", "shown", "outputs"):
             (base / name).mkdir(mode=0o755)
         word = secrets.token_hex(8)
-        for name, text in (("work/ask.py", _QUESTIONS), ("shown/word", word), ("secret", word)):
+        started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        given = {"secret": str(base / "secret"), "process": os.getpid(), "started": started}
+        for name, text in (
+            ("work/ask.py", _QUESTIONS),
+            ("work/given.json", json.dumps(given)),
+            ("shown/word", word),
+            ("secret", word),
+        ):
             (base / name).write_text(text, "utf-8")
             (base / name).chmod(0o644)
-        secret = base / "secret"
-        started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
-        argv = ("python", "ask.py", str(secret), "/shown/word", str(os.getpid()), started)
         outcome = backend.run(
             Command(
-                argv=argv,
+                argv=("python", "ask.py", "/shown/word"),
                 workdir=base / "work",
                 mounts={"/shown": base / "shown"},
                 limits=_LIMITS,

@@ -80,6 +80,7 @@ def main(descriptor: int) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the sandbox's fault
         control.send(b"fault " + describe(error))
     if not order["alone"]:
+        reap_all()
         wait_for_the_end(control)
 
 
@@ -228,6 +229,15 @@ def wait_for(command: int) -> int:
             return status
 
 
+def reap_all() -> None:
+    """Until there is no child left, and nobody who could become one: see `DescendantMembers`."""
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return
+
+
 def wait_for_the_end(control: _socket.socket) -> None:
     """Without a process namespace: when the grader is gone, nothing of the command may survive.
 
@@ -241,12 +251,7 @@ def wait_for_the_end(control: _socket.socket) -> None:
                 os.kill(child, _signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        while True:
-            try:
-                if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                    break
-            except ChildProcessError:
-                break
+        # the main thread reaps them
     os._exit(1)
 
 
