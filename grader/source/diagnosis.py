@@ -404,7 +404,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _rule(
         r"^(?:AttributeError: 'NoneType' object has no attribute '(?:shape|astype|copy|dtype|ndim)'"
-        r"|error: OpenCV\S* .*!_src\.empty\(\))",
+        r"|error: OpenCV\S* .*!(?:_src|src|ssize)\.empty\(\))",
         "run.unreadable-image",
         "uses an image that cv2.imread could not read (it returned None)",
         "check the path: cv2.imread does not complain about a file that is not there",

@@ -144,8 +144,14 @@ def _orders(
     truth: Truth, declared: Sequence[str] | None, loaded: LoadedCheckpoint, num_classes: int
 ) -> tuple[ClassOrder, ...]:
     orders = known_orders(truth.classes, declared, loaded.metadata, num_classes)
-    numbers = ClassOrder("numbers", tuple(f"output {index}" for index in range(num_classes)))
-    return orders or (numbers,)
+    if orders:
+        return orders
+    numbers = tuple(f"output {index}" for index in range(num_classes))
+    if num_classes < len(truth.classes):
+        return (ClassOrder("numbers", numbers),)
+    # Outputs that no class needs, as of r + 1: they come last, or the labels tell otherwise.
+    surplus = (*sorted(truth.classes), *numbers[len(truth.classes) :])
+    return (ClassOrder("the alphabet", surplus),)
 
 
 @dataclass(frozen=True, slots=True)
