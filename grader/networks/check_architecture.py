@@ -136,14 +136,15 @@ def _check_shortcut(layers: ReadLayers, shape: ResNetShape, wanted: Any) -> list
 
 def _check_norm(layers: ReadLayers, shape: ResNetShape, wanted: Any) -> list[Finding]:
     allowed = _as_list(wanted)
-    look_alike = {"instance", "layer", "group", "batch"}
+    look_alike = {"instance", "layer", "group"}
     if shape.norm in allowed or (shape.norm == "unknown" and look_alike & set(allowed)):
         return []
     norm = layers.stem.norm
     tensor = layers.stem.weight if norm is None else norm.names[0]
-    seen = {"none": "no normalisation", "unknown": "a scale and a shift alone"}.get(
-        shape.norm, f"{shape.norm} normalisation"
-    )
+    seen = {
+        "none": "no normalisation",
+        "unknown": "a scale and a shift without running statistics",
+    }.get(shape.norm, f"{shape.norm} normalisation")
     return [_wrong("wrong-norm", tensor, seen, f"{' or '.join(allowed)} normalisation")]
 
 

@@ -383,7 +383,13 @@ def _head(
     fitting = [layer for layer in linears if layer.in_channels == width]
     fitting = fitting or [c for c in spare if c.kernel_px == 1 and c.in_channels == width]
     if fitting:
-        head = fitting[-1]
+        head, chain = fitting[-1], {fitting[-1].weight}
+        # Hidden layers are extra ones; what the last of them gives are the outputs.
+        while after := [c for c in linears if c.in_channels == head.out_channels]:
+            if after[-1].weight in chain:
+                break
+            head = after[-1]
+            chain.add(head.weight)
         return head, [layer for layer in (*spare, *linears) if layer is not head]
     if not linears:
         raise _Broken(

@@ -307,13 +307,6 @@ def _judge(
         constraints = dict(spec.constraints)
         if num_classes is not None and "num_classes" in constraints:
             constraints["num_classes"] = num_classes
-            head = reading.layers.head.weight
-            if any(
-                name != head and len(shape) == 2 and shape[0] == num_classes
-                for name, shape in shapes.items()
-            ):
-                # A hidden layer before the outputs, named as an extra one, is not the outputs.
-                del constraints["num_classes"]
         findings += check_architecture(reading.layers, reading.shape, constraints)
     other = [
         name

@@ -186,7 +186,7 @@ def test_other_networks_are_not_taken_for_one(state: StateDict, says: str) -> No
 @pytest.mark.parametrize(
     ("extra", "runs"),
     [
-        (lambda: nn.Linear(10, 10), False),
+        (lambda: nn.Linear(7, 5), False),
         (lambda: nn.Conv2d(16, 2, 1), False),
         (lambda: nn.PReLU(32), False),
         (nn.PReLU, False),
@@ -204,6 +204,18 @@ def test_extra_layers_are_named_and_only_harmless_ones_are_left_out(
     assert "extra-tensors" in codes(reading)
     assert any("extra." in finding.message for finding in reading.findings)
     assert (reading.network is not None) is runs
+
+
+def test_hidden_layers_before_the_outputs_are_extra_and_the_outputs_counted() -> None:
+    state = as_saved(make_student())
+    state["fc1.weight"], state["fc1.bias"] = torch.randn(64, 32), torch.randn(64)
+    state["fc.weight"] = torch.randn(10, 64)
+    reading = read(state)
+    assert reading.network is None
+    assert reading.shape is not None
+    assert reading.shape.num_classes == 10
+    assert codes(reading) == {"extra-tensors"}
+    assert "fc1.weight (64, 32)" in reading.findings[0].message
 
 
 def test_a_normalisation_before_the_convolution_is_found() -> None:
