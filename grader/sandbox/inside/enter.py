@@ -49,7 +49,12 @@ def main(descriptor: int) -> None:
 
 def open_the_way(covers: list[tuple[str, list[str]]]) -> None:
     """`covers`: [(folder that is closed to others, [paths below it that are needed])]."""
-    check(c_function("unshare")(_CLONE_NEWNS), "unshare")
+    closed = ", ".join(folder for folder, _ in covers)
+    check(
+        c_function("unshare")(_CLONE_NEWNS),
+        f"{closed} may be entered by root only (let others: chmod o+x, or keep Python and the "
+        "files to grade elsewhere), and no mount namespace can be made to get around that",
+    )
     mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     kept = [  # opened here, because a mount of another namespace cannot be bound
         (folder, [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in paths])

@@ -6,7 +6,7 @@ import time
 
 descriptors = []
 for number in range(100):
-    path = f"/dev/shm/hidden-{os.getpid()}-{number}"
+    path = f"/dev/shm/{os.environ['ATTACK_MARK']}-{number}"
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
     if number % 2:
         os.unlink(path)
