@@ -18,11 +18,11 @@ from grader.errors import SandboxError
 from grader.sandbox.collect import collect_files
 from grader.sandbox.folders import count_tree
 from grader.sandbox.gpu import device_nodes
-from grader.sandbox.interpreter import Interpreter, clean_environment, find_interpreter
+from grader.sandbox.interpreter import Interpreter, find_interpreter
 from grader.sandbox.launch import Launch, Order, resource_limits
 from grader.sandbox.policy import TMPDIR, WORKDIR, Command, Isolation, Outcome
 from grader.sandbox.privileges import check_shown, choose_uid, is_root
-from grader.sandbox.process import inside_program, sealed_file
+from grader.sandbox.process import ask_version, inside_program, sealed_file
 from grader.sandbox.seccomp import namespace_filter
 from grader.sandbox.supervise import supervised
 from grader.sandbox.syscalls import syscall_numbers
@@ -153,11 +153,12 @@ def _show_interpreter(builder: _Builder, interpreter: Interpreter) -> None:
     for prefix in interpreter.prefixes:
         if not prefix.is_relative_to("/usr"):
             builder.show(prefix, prefix)
+    known = (*interpreter.prefixes, Path("/usr"))
+    own = interpreter.site_packages if interpreter.environment is None else ()
+    for folder in (*own, *interpreter.user_packages):
+        if not any(folder.is_relative_to(prefix) for prefix in known):
+            builder.show(folder, folder)
     if interpreter.environment is None:
-        known = (*interpreter.prefixes, Path("/usr"))
-        for folder in interpreter.site_packages:
-            if not any(folder.is_relative_to(prefix) for prefix in known):
-                builder.show(folder, folder)
         return
     builder.show_file(
         f"home = {interpreter.executable.parent}\n"
@@ -179,6 +180,10 @@ class BubblewrapBackend:
     program: Path
     name: str = "bubblewrap"
     isolation: Isolation = "full"
+
+    @property
+    def description(self) -> str:
+        return f"{ask_version(str(self.program)) or 'unknown version'} at {self.program}"
 
     def run(self, command: Command) -> Outcome:
         """Run `command`; raises SandboxError when the sandbox cannot be made or breaks."""
@@ -209,7 +214,8 @@ class BubblewrapBackend:
             watch=[*disks, SHARED_MEMORY, "/proc"],
             workdir=WORKDIR,
             argv=_argv(command, interpreter),
-            env=clean_environment(TMPDIR, _programs(interpreter)) | dict(command.environment),
+            env=interpreter.clean_environment(TMPDIR, _programs(interpreter))
+            | dict(command.environment),
             rlimits=resource_limits(command.limits, tasks_already=1),
             landlock=None,
             seccomp=seccomp,
@@ -222,8 +228,7 @@ class BubblewrapBackend:
             needed=(
                 self.program,
                 *_libraries(self.program),
-                *interpreter.prefixes,
-                *interpreter.site_packages,
+                *interpreter.folders,
                 command.workdir,
                 *command.mounts.values(),
             ),

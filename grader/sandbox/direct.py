@@ -19,7 +19,7 @@ from grader.errors import SandboxError
 from grader.sandbox.collect import collect_files
 from grader.sandbox.folders import erase_tree
 from grader.sandbox.gpu import device_nodes
-from grader.sandbox.interpreter import Interpreter, clean_environment, find_interpreter
+from grader.sandbox.interpreter import Interpreter, find_interpreter
 from grader.sandbox.landlock import DEVICE, EXCHANGE, READ, WRITE, build_landlock, landlock_abi
 from grader.sandbox.launch import Landlock, Launch, Order, resource_limits
 from grader.sandbox.leftovers import SHARED_MEMORY, SharedMemory
@@ -56,6 +56,15 @@ class DirectBackend:
     def isolation(self) -> Isolation:
         return "reduced" if self.abi else "none"
 
+    @property
+    def description(self) -> str:
+        if not self.abi:
+            return "limits alone: no protection"
+        return (
+            f"Landlock ABI {self.abi} and a system call filter; the network, the process list and "
+            "shared memory are the machine's own, closed by rules instead of walls"
+        )
+
     def run(self, command: Command) -> Outcome:
         """Run `command`; raises SandboxError when it cannot be started or the sandbox breaks."""
         uid = choose_uid() if is_root() else None
@@ -78,9 +87,9 @@ class DirectBackend:
         interpreter = find_interpreter()
         init, code = inside_program("libc", "broker", "init")
         places = {**command.mounts, **disks}
-        environment = clean_environment(str(disks[TMPDIR]), str(interpreter.launched_as.parent)) | {
-            name: translate(value, places) for name, value in command.environment.items()
-        }
+        environment = interpreter.clean_environment(
+            str(disks[TMPDIR]), str(interpreter.launched_as.parent)
+        ) | {name: translate(value, places) for name, value in command.environment.items()}
         watch = [str(folder) for folder in disks.values()]
         return Launch(
             argv=tuple(init),
@@ -100,7 +109,7 @@ class DirectBackend:
                 syscalls=numbers,
             ),
             needed=(
-                *_needed_of(interpreter),
+                *interpreter.folders,
                 command.workdir,
                 *command.mounts.values(),
                 *disks.values(),
@@ -117,7 +126,7 @@ class DirectBackend:
         devices = [Path("/dev/null"), *(device_nodes() if command.gpu else ())]
         readable = [
             *map(Path, _READABLE),
-            *_needed_of(interpreter),
+            *interpreter.folders,
             *command.mounts.values(),
             *([Path("/sys")] if command.gpu else ()),
         ]
@@ -130,11 +139,6 @@ class DirectBackend:
                 (SHARED_MEMORY, EXCHANGE),
             ],
         )
-
-
-def _needed_of(interpreter: Interpreter) -> tuple[Path, ...]:
-    environment = [interpreter.environment] if interpreter.environment is not None else []
-    return (*interpreter.prefixes, *environment, *interpreter.site_packages)
 
 
 @contextlib.contextmanager

