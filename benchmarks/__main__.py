@@ -49,8 +49,8 @@ def main() -> int:
         print(f"\n{name}\n{_table(rows, 'simple')}", flush=True)
         summary = (module.__doc__ or "").strip().splitlines()[0]
         parts.append(f"## {name}\n\n{summary}\n\n{_table(rows, 'github')}\n")
-    if arguments.write:
-        PAGE.write_text("\n".join(parts), "utf-8")
+        if arguments.write:  # after each: a run that is stopped keeps what it has measured
+            PAGE.write_text("\n".join(parts), "utf-8")
     return 0 if met else 1
 
 
