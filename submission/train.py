@@ -1,4 +1,8 @@
-"""Train a network: python train.py TRAIN_DIR CHECKPOINT_DIR [--recipe NAME] [options]"""
+"""Train a network: python train.py TRAIN_DIR CHECKPOINT_DIR [--recipe NAME] [options]
+
+On several GPUs: torchrun --nproc-per-node GPUS -- train.py TRAIN_DIR CHECKPOINT_DIR …
+(the two dashes keep torchrun from taking --n for an abbreviation of its own options).
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,12 @@ from training.history import EpochRecord
 
 def draw_curves(records: Sequence[EpochRecord]) -> bytes:
     """Three panels over the minutes of the run; a grey line where the image size changes."""
+    # evaluate.py imports this room, too, and draws nothing: it need not wait for matplotlib
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     minutes = [record.seconds / 60 for record in records]
-    figure, (loss, accuracy, rate) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    loss, accuracy, rate = figure.subplots(1, 3)
     loss.plot(minutes, [record.train_loss for record in records], label="training")
     accuracy.plot(minutes, [100 * record.train_accuracy for record in records], label="training")
     held_out = [record for record in records if record.held_out_accuracy is not None]
@@ -42,5 +46,4 @@ def draw_curves(records: Sequence[EpochRecord]) -> bytes:
     buffer = io.BytesIO()
     # no date and no version in the file: the same run draws the same bytes
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
     return buffer.getvalue()

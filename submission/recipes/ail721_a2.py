@@ -181,6 +181,8 @@ def _check_train_arguments(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < low:
             raise SubmissionError(f"--{name.replace('_', '-')} {value}: at least {low} is needed")
+    if arguments.minutes is not None and not 0 < arguments.minutes < math.inf:
+        raise SubmissionError(f"--minutes {arguments.minutes:g}: more than 0 is expected")
     if not 0 <= arguments.holdout < 1:
         raise SubmissionError(f"--holdout {arguments.holdout}: from 0 to below 1 is expected")
     if arguments.lr is not None and not 0 < arguments.lr < math.inf:
