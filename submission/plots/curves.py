@@ -6,12 +6,6 @@ import io
 import itertools
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
 from training.history import EpochRecord
 
 
