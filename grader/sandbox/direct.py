@@ -83,7 +83,7 @@ class DirectBackend:
         self, command: Command, uid: int | None, disks: Mapping[str, Path], shared: SharedMemory
     ) -> Launch:
         machine = platform.machine()
-        numbers = syscall_numbers(machine)
+        numbers = syscall_numbers(machine) if self.abi else {}
         interpreter = find_interpreter()
         init, code = inside_program("libc", "broker", "init")
         places = {**command.mounts, **disks}
@@ -128,7 +128,7 @@ class DirectBackend:
             *map(Path, _READABLE),
             *interpreter.folders,
             *command.mounts.values(),
-            *([Path("/sys")] if command.gpu else ()),
+            *([Path("/sys"), Path("/proc/driver/nvidia")] if command.gpu else ()),
         ]
         return build_landlock(
             self.abi,
@@ -181,6 +181,6 @@ def kernel_abi() -> int:
     """Landlock's ABI on this machine, 0 without it."""
     try:
         numbers = syscall_numbers(platform.machine())
-    except KeyError:
+    except SandboxError:
         return 0
     return landlock_abi(numbers["landlock_create_ruleset"])

@@ -69,6 +69,9 @@ _TASKS_MARGIN = 16
 _CPU_MARGIN_SECONDS = 1
 _THREAD_STACK_BYTES = 8 << 20
 _OPEN_FILES = 1024
+# Not 0: that keeps a crash off the disk, but where the machine pipes crashes to a program of its own
+# it would still be fed; only this number stops both (fs/coredump.c).
+_NO_CORE_BYTES = 1
 
 
 def resource_limits(limits: RunLimits, tasks_already: int) -> dict[str, tuple[int, int]]:
@@ -89,7 +92,7 @@ def resource_limits(limits: RunLimits, tasks_already: int) -> dict[str, tuple[in
         "RLIMIT_FSIZE": file_bytes,
         "RLIMIT_NOFILE": _OPEN_FILES,
         "RLIMIT_STACK": _THREAD_STACK_BYTES,
-        "RLIMIT_CORE": 0,
+        "RLIMIT_CORE": _NO_CORE_BYTES,
         "RLIMIT_MSGQUEUE": 0,
     }
     result = {}

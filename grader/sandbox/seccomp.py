@@ -167,12 +167,12 @@ def _without_namespaces(landlock_abi: int) -> list[Rule]:
 
 
 def namespace_filter(machine: str, *, gpu: bool = False) -> bytes:
-    """The program for a command in namespaces of its own; KeyError for an unknown machine."""
+    """The program for a command in namespaces of its own; SandboxError for an unknown machine."""
     return assemble(machine, [*_always(gpu=gpu), *_with_namespaces()])
 
 
 def shared_filter(machine: str, landlock_abi: int, *, gpu: bool = False) -> bytes:
-    """The program for a command that Landlock alone holds; KeyError for an unknown machine."""
+    """The program for a command that Landlock alone holds; SandboxError for an unknown machine."""
     return assemble(machine, [*_always(gpu=gpu), *_without_namespaces(landlock_abi)])
 
 

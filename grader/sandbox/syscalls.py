@@ -7,6 +7,8 @@ headers that are installed.
 
 from __future__ import annotations
 
+from grader.errors import SandboxError
+
 # The newest call that was looked at when the filter was written. Whatever a later kernel adds
 # answers "no such call" inside the sandbox until somebody has thought about it.
 NEWEST_REVIEWED = 469  # file_setattr, Linux 6.17
@@ -153,7 +155,12 @@ _COLUMNS = {"x86_64": 0, "aarch64": 1}
 
 
 def syscall_numbers(machine: str) -> dict[str, int]:
-    """Name → number on `machine` (as `platform.machine()` spells it); KeyError when unknown."""
+    """Name → number on `machine`, as `platform.machine()` spells it; SandboxError when unknown."""
+    if machine not in _COLUMNS:
+        raise SandboxError(
+            f"no system call filter is known for {machine}",
+            hint=f"The sandbox knows {' and '.join(_COLUMNS)}.",
+        )
     column = _COLUMNS[machine]
     return {
         name: number

@@ -139,14 +139,14 @@ def test_limits_leave_the_watchdog_a_margin() -> None:
     soft, hard = values["RLIMIT_CPU"]
     assert LIMITS.cpu_seconds < soft < hard
     assert values["RLIMIT_FSIZE"] == (1 << 30, 1 << 30)
-    assert values["RLIMIT_CORE"] == (0, 0)
+    assert values["RLIMIT_CORE"] in {(1, 1), (0, 0)}  # 0 where the machine allows no more
 
 
 def test_a_ceiling_of_the_machines_is_not_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (5, 5))
-    assert set(resource_limits(LIMITS, 0).values()) <= {(5, 5), (0, 0), (3, 4)}
+    assert set(resource_limits(LIMITS, 0).values()) <= {(5, 5), (0, 0), (1, 1), (3, 4)}
 
 
 def test_the_running_interpreter_is_found() -> None:
