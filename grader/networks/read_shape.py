@@ -237,7 +237,10 @@ def _read(shapes: Mapping[str, Shape], classes: Mapping[str, str]) -> ShapeReadi
         )
     # Three numbers beside the weights are the mean or std of an input; anything else computes.
     harmless = all(vector_length(shapes[name]) == shape.in_channels > 1 for name in extra)
-    if blocks is None or not harmless or any(f.code in _NOT_RUNNABLE for f in findings):
+    # An even filter has no middle, so that no padding keeps the size.
+    centred = all(conv.kernel_px % 2 for conv in layers.convs)
+    obstacles = _NOT_RUNNABLE & {finding.code for finding in findings}
+    if blocks is None or not harmless or not centred or obstacles:
         return ShapeReading(None, layers, shape, tuple(findings))
     network = ReadNetwork(shape, layers.stem, blocks, layers.head)
     return ShapeReading(network, layers, shape, tuple(findings))

@@ -52,6 +52,43 @@ class Form:
         return ", ".join(parts)
 
 
+def _sides(network: ReadNetwork, form: Form, side_px: int) -> Iterator[tuple[ReadConv, int]]:
+    """Each convolution with the side of its output for images of side_px × side_px."""
+    side = -(-side_px // 2) if form.stem_pool else side_px
+    yield network.stem, side
+    side = -(-side // 2) if form.stem_pool else side
+    stage = network.blocks[0].stage
+    for block in network.blocks:
+        if block.stage != stage:
+            stage, side = block.stage, -(-side // 2)
+        for conv in (block.first, block.second, block.shortcut):
+            if conv is not None:
+                yield conv, side
+
+
+def fits_images(network: ReadNetwork, form: Form, side_px: int) -> bool:
+    """Whether the network takes images of that side: a scale per pixel ties it to one size."""
+    return all(
+        conv.norm is None
+        or conv.norm.spatial is None
+        or conv.norm.spatial == (conv.out_channels, side, side)
+        for conv, side in _sides(network, form, side_px)
+    )
+
+
+def takes_any_size(network: ReadNetwork) -> bool:
+    """Whether no normalisation has a scale per pixel."""
+    return all(conv.norm is None or conv.norm.spatial is None for conv in network.convs)
+
+
+def multiplications(network: ReadNetwork, form: Form, side_px: int) -> int:
+    """Multiplications in the convolutions for one image of side_px × side_px."""
+    return sum(
+        conv.out_channels * conv.in_channels * conv.kernel_px**2 * side**2
+        for conv, side in _sides(network, form, side_px)
+    )
+
+
 def possible_forms(network: ReadNetwork) -> tuple[Form, ...]:
     """Every form that the tensors allow, the most likely one first."""
     has_statistics = network.stem.norm is not None and network.stem.norm.mean is not None
@@ -284,8 +321,8 @@ def build_resnet(
     mapping = name_mapping(read)
     with torch.no_grad():
         for own, target in (*network.named_parameters(), *network.named_buffers()):
-            if own.endswith("num_batches_tracked"):
-                continue
+            if own not in mapping:
+                continue  # a counter, or a scale or shift that the student left out: 1 and 0
             source = torch.from_numpy(tensors[mapping[own]].astype("float32"))
             target.copy_(source.reshape(target.shape))
     return network

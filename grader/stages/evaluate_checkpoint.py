@@ -29,7 +29,13 @@ from grader.networks.class_order import ClassOrder, consistency, known_orders, l
 from grader.networks.classify import Classifier
 from grader.networks.prepare_image import decode_image, normalise_pixels, resize_image
 from grader.networks.read_shape import ReadNetwork, read_shape
-from grader.networks.resnet_6n2 import Form, build_resnet, possible_forms
+from grader.networks.resnet_6n2 import (
+    build_resnet,
+    fits_images,
+    multiplications,
+    possible_forms,
+    takes_any_size,
+)
 from grader.readers.regular_file import RefusedFileError
 from grader.readers.safetensors_file import SafetensorsFile, read_safetensors
 from grader.stages.try_candidates import Candidate, try_candidates
@@ -45,6 +51,8 @@ _DISAGREES = 0.9
 _BATCH_SIZES = (1, 32)
 _TRAINING_MODE_IMAGES = 64
 _MAX_TENSOR_BYTES = 4 << 30
+# The assignment's network takes 5·10⁹ for one image; a student's may not keep the grader for days.
+_MAX_MULTIPLICATIONS = 10**11
 _UNUSABLE = frozenset({"checkpoint.not-finite", "checkpoint.integer-weights"})
 
 
@@ -105,12 +113,15 @@ def evaluate_checkpoint(
     shapes = {name: array.shape for name, array in weights.tensors.items()}
     reading = read_shape(shapes, loaded.module_classes)
     network, reason = reading.network, ""
+    candidates: list[Candidate] = []
     if network is None:
         reason = "the tensors are not those of a network that the grader has"
     elif network.shape.in_channels != 3:
         reason = f"the network takes {network.shape.in_channels} channels, the images have 3"
     elif _UNUSABLE & {f.code for f in check_weights(weights.tensors, reading.layers)}:
         reason = "the numbers are not those of a trained network"
+    else:
+        candidates, reason = _candidates(network, spec)
     if network is None or reason:
         return None, (found("checkpoint.not-evaluated", reason, path=loaded.path),)
     # The staged names are random, so that the first images in their order are a fair sample.
@@ -124,7 +135,33 @@ def evaluate_checkpoint(
         student=None if student_labels is None else _student_labels(items, student_labels),
         truth=_Labels(tuple(item.label for item in items)),
     )
-    return evaluation.run(loaded.path)
+    return evaluation.run(candidates, loaded.path)
+
+
+def _candidates(network: ReadNetwork, spec: CheckpointSpec) -> tuple[list[Candidate], str]:
+    """Every way to run the network that its tensors leave open, or why there is none."""
+    forms = possible_forms(network)
+    if network.shape.norm == "unknown":
+        # Of what looks alike only what the assignment allows, where it allows any of it.
+        allowed = spec.constraints.get("norm", ())
+        allowed = {allowed} if isinstance(allowed, str) else set(allowed)
+        forms = tuple(f for f in forms if f.norm.partition("-")[0] in allowed) or forms
+    candidates = [Candidate(way, form) for form in forms for way in spec.preprocessing]
+    fitting = [
+        c
+        for c in candidates
+        if fits_images(network, c.form, c.way.size_px)
+        and (c.way.resize != "none" or takes_any_size(network))
+    ]
+    if not fitting:
+        return [], "the normalisation has a scale for each pixel of images of another size"
+    costs = [multiplications(network, c.form, c.way.size_px) for c in fitting]
+    if max(costs) > _MAX_MULTIPLICATIONS:
+        return [], (
+            f"one image would take {max(costs):.1e} multiplications, "
+            f"{_MAX_MULTIPLICATIONS:.0e} are made at most"
+        )
+    return fitting, ""
 
 
 def _weights(loaded: LoadedCheckpoint) -> SafetensorsFile:
@@ -171,10 +208,9 @@ class _Evaluation:
         """What chooses among the candidates."""
         return self.truth if self.student is None else self.student
 
-    def run(self, path: str) -> tuple[IndependentEvaluation, tuple[Finding, ...]]:
-        candidates = [
-            Candidate(way, form) for form in self._forms() for way in self.spec.preprocessing
-        ]
+    def run(
+        self, candidates: Sequence[Candidate], path: str
+    ) -> tuple[IndependentEvaluation, tuple[Finding, ...]]:
         classifiers = {
             form: Classifier(build_resnet(self.network, self.weights.tensors, form))
             for form in dict.fromkeys(candidate.form for candidate in candidates)
@@ -218,14 +254,6 @@ class _Evaluation:
         return evaluation, tuple(findings)
 
     # ------------------------------------------------------------------ candidates
-
-    def _forms(self) -> tuple[Form, ...]:
-        """What the tensors allow, and of what looks alike only what the assignment allows."""
-        forms = possible_forms(self.network)
-        allowed = self.spec.constraints.get("norm", ())
-        allowed = {allowed} if isinstance(allowed, str) else set(allowed)
-        wanted = tuple(form for form in forms if form.norm.partition("-")[0] in allowed)
-        return wanted if self.network.shape.norm == "unknown" and wanted else forms
 
     def _best(self, finished: Sequence[Candidate]) -> _Explanation:
         """The candidate that explains the known labels best.

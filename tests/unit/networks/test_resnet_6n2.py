@@ -22,9 +22,12 @@ from grader.networks.resnet_6n2 import (
     ResNet6n2,
     ZeroPadding,
     build_resnet,
+    fits_images,
     fold_batch_norm,
+    multiplications,
     name_mapping,
     possible_forms,
+    takes_any_size,
 )
 
 
@@ -119,6 +122,76 @@ def test_forms_are_those_that_the_tensors_leave_open(norm: str, expected: set[st
     assert {form.norm for form in forms} == expected
     assert len(set(forms)) == len(forms) == len({str(form) for form in forms})
     assert {form.groups for form in forms if form.norm == "group"} <= {8, 4, 2}
+
+
+class _PixelNorm(nn.Module):
+    """A layer normalisation with a scale for each pixel, as students write it."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels, side, side))
+        self.bias = nn.Parameter(torch.rand(channels, side, side))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(x, x.shape[1:], self.weight, self.bias)
+
+
+@pytest.mark.parametrize("side", [24, 25])
+def test_a_scale_for_each_pixel_ties_the_network_to_one_size(side: int) -> None:
+    student = make_student(Plan(norm="none"))
+    student.bn1 = _PixelNorm(8, side)
+    sides = {8: side, 16: (side + 1) // 2, 32: (side + 3) // 4}
+    for stage in (student.layer1, student.layer2, student.layer3):
+        for block in stage:
+            channels = block.conv2.out_channels
+            block.bn1 = _PixelNorm(channels, sides[channels])
+            block.bn2 = _PixelNorm(channels, sides[channels])
+            if hasattr(block, "shortcut"):
+                block.shortcut[1] = _PixelNorm(channels, sides[channels])
+    state = as_saved(student)
+    network = read_shape(shapes_of(state)).network
+    assert network is not None
+    assert network.shape.norm == "layer"
+    (form,) = possible_forms(network)
+    assert not takes_any_size(network)
+    assert [size for size in range(20, 30) if fits_images(network, form, size)] == [side]
+    images = torch.randn(2, 3, side, side)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            build_resnet(network, arrays_of(state), form)(images), student(images)
+        )
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(n=3, kernel=5), Plan(shortcut="zero-padding")])
+def test_multiplications_are_those_that_are_made(plan: Plan) -> None:
+    network, read = built(plan)
+    made = 0
+
+    def count(conv: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal made
+        made += conv.weight[0].numel() * output[0].numel()  # type: ignore[operator, index]
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count)
+    network(torch.randn(1, 3, 27, 27))
+    assert multiplications(read, network.form, 27) == made
+    assert takes_any_size(read)
+
+
+def test_a_missing_shift_is_none() -> None:
+    state = as_saved(make_student())
+    unshifted = {k: v for k, v in state.items() if not ("bn" in k and k.endswith("bias"))}
+    network = read_shape(shapes_of(unshifted)).network
+    assert network is not None
+    own = build_resnet(network, arrays_of(unshifted), Form("batch"))
+    student = make_student()
+    for name, parameter in student.named_parameters():
+        if "bn" in name and name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    images = images_of(Plan())
+    with torch.no_grad():
+        torch.testing.assert_close(own(images), student(images))
 
 
 def test_zero_padding_leaves_its_side_open() -> None:

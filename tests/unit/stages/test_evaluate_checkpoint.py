@@ -390,8 +390,9 @@ def _with_nan(student: Student) -> nn.Module:
         (lambda _: nn.Linear(3, 4), "not those of a network"),
         (lambda _: make_student(replace(PLAN, in_channels=1)), "1 channels"),
         (_with_nan, "not those of a trained network"),
+        (lambda _: make_student(replace(PLAN, kernel=2)), "not those of a network"),
     ],
-    ids=["another network", "grey", "nan"],
+    ids=["another network", "grey", "nan", "even filters"],
 )
 def test_what_cannot_be_run_says_why(
     course: Course, student: Student, make: Callable[[Student], nn.Module], says: str
@@ -401,6 +402,15 @@ def test_what_cannot_be_run_says_why(
     assert evaluation is None
     assert finding.code == "checkpoint.not-evaluated"
     assert says in finding.message
+
+
+def test_a_network_that_would_compute_for_days_is_not_run(course: Course, student: Student) -> None:
+    huge = replace(WAYS[0], size_px=1 << 14)
+    spec = replace(SPEC, preprocessing=(huge,))
+    checkpoint = course.checkpoint(student)
+    evaluation, (finding,) = evaluate_checkpoint(checkpoint, spec, course.truth, None)
+    assert evaluation is None
+    assert "multiplications, 1e+11 are made at most" in finding.message
 
 
 def test_an_unreadable_image_is_the_courses_fault(course: Course, student: Student) -> None:

@@ -33,7 +33,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_torch() -> None:
+def _one_thread() -> None:
+    """These tensors are tiny: threads would only wait for each other."""
+    torch.set_num_threads(2)
     torch.manual_seed(0)
 
 
