@@ -69,8 +69,8 @@ _TASKS_MARGIN = 16
 _CPU_MARGIN_SECONDS = 1
 _THREAD_STACK_BYTES = 8 << 20
 _OPEN_FILES = 1024
-# Not 0: that keeps a crash off the disk, but where the machine pipes crashes to a program of its own
-# it would still be fed; only this number stops both (fs/coredump.c).
+# Not 0: that keeps a crash off the disk, but where the machine pipes crashes to a program of its
+# own, it would still be fed; only this number stops both (fs/coredump.c).
 _NO_CORE_BYTES = 1
 
 
