@@ -49,15 +49,16 @@ class Plan:
         )
 
     def ending_at(self, size_px: int) -> Plan:
-        """The same plan for a final side of `size_px`: larger stages are left out."""
-        last = self.stages[-1]
-        if size_px == last.size_px:
+        """The same plan for a final side of `size_px`: larger stages become one of that size."""
+        if size_px == self.stages[-1].size_px:
             return self
-        smaller = [stage for stage in self.stages[:-1] if stage.size_px < size_px]
-        return replace(
-            self,
-            stages=(*smaller, replace(last, size_px=size_px, store_px=size_px)),
-        )
+        smaller = tuple(stage for stage in self.stages if stage.size_px < size_px)
+        kept = min(len(smaller), len(self.stages) - 1)  # a larger side than all replaces the last
+        smaller, rest = smaller[:kept], self.stages[kept:]
+        store_px = rest[0].store_px if rest[0].size_px == size_px else size_px
+        share = sum(stage.share for stage in rest)
+        last = replace(rest[-1], size_px=size_px, store_px=store_px, share=share)
+        return replace(self, stages=(*smaller, last))
 
     def with_batch_size(self, batch_size: int) -> Plan:
         """The same plan with batches of `batch_size` at every stage."""

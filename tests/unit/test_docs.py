@@ -19,8 +19,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 
 
+def _children(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
 def _commands(group: click.Group, prefix: str = "grader") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    for name, command in _children(group).items():
         if isinstance(command, click.Group):
             yield from _commands(command, f"{prefix} {name}")
         elif not command.hidden:
@@ -52,7 +58,7 @@ def test_every_option_has_a_help_text(name: str, option: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_the_documents_exists(page: Path) -> None:
     known = {name for name, _ in _commands(main)} | {
-        f"grader {name}" for name, c in main.commands.items() if isinstance(c, click.Group)
+        f"grader {name}" for name, c in _children(main).items() if isinstance(c, click.Group)
     }
     blocks = re.findall(r"```\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     for line in "\n".join(blocks).splitlines():

@@ -1,0 +1,1 @@
+"""A folder of zips → a resumable run → marks for the whole class."""

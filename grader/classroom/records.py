@@ -1,0 +1,75 @@
+"""What is known of each submission of a class, from the door to the export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from grader.model import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One submission as it was found at the door.
+
+    `key` names it in the store, in file names and in URLs: the entry number where there is one,
+    else the platform's id, else the zip's stem; unique within a class.
+    `late_seconds` is how long after the deadline it came; None where no time is known.
+    `platform_ids` are what the exports need to find the person again (a Moodle participant
+    number, a Canvas user id, a Gradescope submission id).
+    """
+
+    key: str
+    zip_path: Path
+    zip_name: str  # the student's own name of it
+    entry_number: str | None = None
+    name: str | None = None
+    email: str | None = None
+    submitted_at: datetime | None = None
+    late_seconds: float | None = None
+    platform_ids: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    PARKED = "parked"  # the grader's own fault, again and again; never a zero
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Marks that a person gave for one criterion, with the reason."""
+
+    criterion: str
+    marks: Decimal
+    because: str
+    who: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the class: what came in, where it stands, and what came out.
+
+    `report` is the parsed report.json of `grader score` (its schema: grader/render), None until
+    there is one. `marks` counts the adjustments and the late penalty; `graded_marks` does not.
+    """
+
+    submitted: Submitted
+    state: State
+    report: Mapping[str, Any] | None
+    report_folder: Path | None  # holds report.json and report.html
+    marks: Decimal | None
+    graded_marks: Decimal | None
+    max_marks: Decimal
+    late_penalty: Decimal
+    adjustments: tuple[Adjustment, ...]
+    attempts: int
+    fault: str | None  # the grader's own, when parked

@@ -1,0 +1,65 @@
+"""`grader check`: what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.assignments.load import load_assignment
+from grader.check import check as check_submission
+from grader.cli.options import ASSIGNMENT, EXIT_MET, EXIT_NOT_MET, FORMAT, UNSAFE
+from grader.cli.output import stages
+from grader.errors import UsageError
+from grader.render.check import render_checks
+
+if TYPE_CHECKING:
+    from grader.model import CheckResult
+
+
+@click.command()
+@click.argument(
+    "zip_paths", metavar="ZIP...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@ASSIGNMENT
+@click.option(
+    "--smoke",
+    is_flag=True,
+    help="Also run the programs for a moment in the course's sandbox, on made-up images.",
+)
+@FORMAT
+@UNSAFE
+def check(
+    zip_paths: tuple[Path, ...], assignment: str, smoke: bool, style: str, unsafe_no_sandbox: bool
+) -> None:
+    """Check a submission as the course will: what is wrong, where, and how to mend it."""
+
+    definition = load_assignment(assignment)
+    for path in zip_paths:
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file", hint="give the zip to check")
+    backend = None
+    if smoke:
+        from grader.sandbox import choose_backend
+
+        backend = choose_backend(allow_unsafe=unsafe_no_sandbox)
+    results = []
+    for path in zip_paths:
+        with stages() as progress:
+            results.append(check_submission(path, definition, smoke=backend, progress=progress))
+    print_results(tuple(results), style)
+    sys.exit(EXIT_MET if all(result.passed for result in results) else EXIT_NOT_MET)
+
+
+def print_results(results: tuple[CheckResult, ...], style: str) -> None:
+
+    click.echo(render_checks(results, style), nl=False)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if style == "github" and summary:
+        from grader.render.github import summary_of_checks
+
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(summary_of_checks(results))

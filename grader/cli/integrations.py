@@ -1,0 +1,70 @@
+"""`grader integrations`: files for the platforms that courses use."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+
+from grader.assignments.load import load_assignment
+from grader.check import check as check_submission
+from grader.cli.options import ASSIGNMENT
+from grader.cli.output import write_whole
+from grader.integrations.gradescope import build_autograder, submitted_zip
+from grader.render.gradescope import check_results, gradescope_results
+from grader.sandbox import choose_backend
+
+
+@click.group()
+def integrations() -> None:
+    """Files for the platforms that courses use."""
+
+
+@integrations.command("gradescope")
+@ASSIGNMENT
+@click.option(
+    "--out",
+    required=True,
+    metavar="ZIP",
+    type=click.Path(path_type=Path),
+    help="The autograder zip to write.",
+)
+@click.option(
+    "--gt",
+    "masks",
+    metavar="MASKS/",
+    type=click.Path(path_type=Path),
+    help="Put these masks into the autograder and score; without them the format is checked.",
+)
+@click.option("--images", metavar="DIR", type=click.Path(path_type=Path), help="Their images.")
+def build_gradescope(assignment: str, out: Path, masks: Path | None, images: Path | None) -> None:
+    """Build Gradescope's autograder zip."""
+
+    names = build_autograder(load_assignment(assignment), out, masks=masks, images=images)
+    click.echo(f"{out}: {len(names)} files; upload it as the assignment's autograder")
+
+
+@integrations.command("gradescope-run", hidden=True)
+@click.option("--root", required=True, type=click.Path(path_type=Path), help="/autograder")
+@ASSIGNMENT
+@click.option("--gt", "masks", type=click.Path(path_type=Path))
+@click.option("--images", type=click.Path(path_type=Path))
+def run_gradescope(root: Path, assignment: str, masks: Path | None, images: Path | None) -> None:
+    """Grade Gradescope's `submission/` and write `results/results.json` (run_autograder)."""
+
+    definition = load_assignment(assignment)
+    with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+        zip_path = submitted_zip(root, definition, Path(scratch))
+        if masks is None:
+            results = check_results(check_submission(zip_path, definition))
+        else:
+            from grader.score import score as score_submission
+            from grader.stages.load_truth import load_truth
+
+            truth = load_truth(masks, images, None, None, definition)
+            results = gradescope_results(
+                score_submission(zip_path, truth, definition, choose_backend())
+            )
+    write_whole(root / "results" / "results.json", json.dumps(results, indent=2) + "\n")

@@ -1,0 +1,78 @@
+"""Files that commands write, whole or not at all, and the progress that they show."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from grader.model import Report
+    from grader.render.audience import Audience
+
+
+def check_out(out: Path) -> None:
+    """Refuse before the work what would fail after it."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; a folder is needed")
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"--out {out}: {nearest} cannot be written to", hint="choose another")
+
+
+def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, ...]:
+    """Write report.json and report.html into `out`, each whole or not at all."""
+    from grader.render.html import html
+    from grader.render.json_report import report_json
+
+    contents = {
+        "report.json": report_json(report, audience=audience),
+        "report.html": html(report, audience=audience),
+    }
+    for name, content in contents.items():
+        write_whole(out / name, content)
+    return tuple(out / name for name in contents)
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file whole or not at all; an earlier one stays until its successor is complete."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror or error}",
+            hint="free some space or choose another folder with --out",
+        ) from error
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal which stage runs; silent elsewhere."""
+    shown = sys.stderr.isatty()
+
+    def progress(stage: str) -> None:
+        if shown:
+            click.echo(f"\r\033[K{stage} …", nl=False, err=True)
+
+    try:
+        yield progress
+    finally:
+        if shown:
+            click.echo("\r\033[K", nl=False, err=True)
