@@ -1,0 +1,1 @@
+"""Source: normalised, fingerprinted, indexed; pairs scored with aligned regions as evidence."""
