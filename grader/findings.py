@@ -7,13 +7,13 @@ may refer to it years later. `found` is the only way to make a `Finding`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from grader.frozen import frozen
 from grader.model import Fault, Finding, Place, Severity
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What the catalogue knows of a code: title for a table, severity, fault, what to do next."""
 

@@ -8,11 +8,14 @@ A submission is a new, narrower type after each door, so that no stage can be sk
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from grader.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +43,7 @@ class Fault(StrEnum):
     GRADER = "grader"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a finding was made: a path inside the submission, and where it applies a line."""
 
@@ -57,7 +60,7 @@ class Place:
         return ":".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One observation with a stable code. Made by `grader.findings.found`, never by hand."""
 
@@ -73,7 +76,7 @@ class Finding:
 # --------------------------------------------------------------------------- definition
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ZipLimits:
     """What an archive may cost, checked on the directory first and on real bytes again."""
 
@@ -85,7 +88,7 @@ class ZipLimits:
     ratio: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunLimits:
     """What one sandboxed command may cost."""
 
@@ -99,7 +102,7 @@ class RunLimits:
     output_bytes: int  # of stdout, and as much again of stderr
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Role:
     """A file that the assignment gives a job, e.g. `evaluate` → `evaluate.py`.
 
@@ -113,7 +116,7 @@ class Role:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutputSpec:
     """One thing that a case writes: `path` relative to its working directory."""
 
@@ -123,7 +126,7 @@ class OutputSpec:
     options: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseSpec:
     """One sandboxed command. `argv` and its accepted `variants` are templates over roles and
     the staged names `{images}`, `{train}`, `{checkpoint_dir}`."""
@@ -138,9 +141,13 @@ class CaseSpec:
     on_request: bool = False  # runs only when the command line asks for it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MeasurementSpec:
-    """One number to measure: a registered metric over a case's output."""
+    """One number to measure: a registered metric over a case's output, or over a probe.
+
+    `of_experiment`: the experiment (`CheckpointSpec.id`) whose faults make the number void;
+    `of_best`: `output` is taken of the best experiment's case, and `case` is empty.
+    """
 
     id: str
     title: str
@@ -148,9 +155,12 @@ class MeasurementSpec:
     case: str
     output: str
     options: Mapping[str, Any]
+    probe: str = ""
+    of_experiment: str = ""
+    of_best: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CurvePoint:
     """A corner of a marks curve; `at` is a value of the measurement, or the name of a baseline
     group whose best value is put in at run time."""
@@ -159,18 +169,24 @@ class CurvePoint:
     marks: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Criterion:
-    """Marks for one measurement by a piecewise-linear curve."""
+    """Marks for one measurement by a piecewise-linear curve; or, where `look_at` says what a
+    person has to look at, marks that only a person can give (no measurement, no curve)."""
 
     id: str
     title: str
     measurement: str
     max_marks: Decimal
     curve: tuple[CurvePoint, ...]
+    look_at: tuple[str, ...] = ()
+
+    @property
+    def is_manual(self) -> bool:
+        return bool(self.look_at)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preprocessing:
     """One declared way to turn an image into the network's input.
 
@@ -189,18 +205,60 @@ class Preprocessing:
     interpolation: str = "pil-bilinear"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckpointSpec:
-    """How the checkpoint is evaluated without the student's code."""
+    """How a checkpoint is evaluated without the student's code.
+
+    With several of them each is an experiment: `case` names the command that runs it, `history` the
+    role of its training log, `builtin_allowed` says whether ready-made normalisation layers are,
+    and `voided_by` are the finding codes that make its measurements void.
+    """
 
     role: str
     network: str
     limits: RunLimits
     constraints: Mapping[str, Any]
     preprocessing: tuple[Preprocessing, ...]
+    id: str = "checkpoint"
+    title: str = ""
+    case: str = ""
+    history: str = ""
+    builtin_allowed: bool = True
+    voided_by: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
+class ProbeSpec:
+    """A class of the student's that is run on given arrays.
+
+    `subject` is a registered one (`grader.probes.SUBJECTS`); `class_names` are patterns over the
+    names of classes in the file that plays `role`, best first.
+    """
+
+    id: str
+    title: str
+    subject: str
+    role: str
+    class_names: tuple[str, ...]
+    limits: RunLimits
+
+
+@frozen
+class LatePolicy:
+    """What lateness costs. `of` is "maximum" or "given": what `per_day_percent` is a share of.
+
+    `cut_off_seconds` is None where nothing comes too late; `deadline` has a time zone, and is None
+    where only the platform knows how late a submission is.
+    """
+
+    deadline: datetime | None
+    grace_seconds: float
+    per_day_percent: Decimal
+    of: str
+    cut_off_seconds: float | None
+
+
+@frozen
 class Assignment:
     """A validated definition: everything names everything by registered names."""
 
@@ -222,6 +280,9 @@ class Assignment:
     checkpoint: CheckpointSpec | None
     marks_step: Decimal
     source: Mapping[str, Any] = field(default_factory=dict)  # the TOML as read, for later rooms
+    late: LatePolicy | None = None
+    experiments: tuple[CheckpointSpec, ...] = ()  # where there are several checkpoints
+    probes: tuple[ProbeSpec, ...] = ()
 
     @property
     def max_marks(self) -> Decimal:
@@ -231,7 +292,7 @@ class Assignment:
 # --------------------------------------------------------------------------- the submission
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ZipMember:
     """One entry of a vetted central directory; `path` is normalised, relative, POSIX."""
 
@@ -244,7 +305,7 @@ class ZipMember:
     header_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InspectedZip:
     """A zip whose directory was vetted. `accepted` is False when a finding forbids unpacking.
 
@@ -266,14 +327,14 @@ class InspectedZip:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TreeFile:
     path: str
     size_bytes: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnpackedTree:
     """The submission's files below `root`, read-only regular files with fresh modes."""
 
@@ -283,7 +344,7 @@ class UnpackedTree:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckedLayout:
     """Which file plays which role. `base` is the wrapping folder ("" when there is none);
     role paths are relative to `base`."""
@@ -302,7 +363,7 @@ class CheckedLayout:
 # --------------------------------------------------------------------------- the truth
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TruthItem:
     """One hidden image. `staged_name` is what the student's code sees; `name` is the course's."""
 
@@ -320,7 +381,7 @@ class TruthItem:
 CLASSES_THAT_OCCUR = "the truth's labels, sorted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Truth:
     """Hidden images with their labels and masks; never mounted where student code runs."""
 
@@ -358,7 +419,7 @@ class CaseStatus(StrEnum):
         return self not in (CaseStatus.FINISHED, CaseStatus.FAILED, CaseStatus.KILLED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseRun:
     """One command in the sandbox: what it did, what it cost and what it left in `outputs`.
 
@@ -383,7 +444,7 @@ class CaseRun:
     backend: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResNetShape:
     """A 6n+2 residual network as read from tensor shapes alone.
 
@@ -403,7 +464,7 @@ class ResNetShape:
     parameters: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadedCheckpoint:
     """A checkpoint that was unpickled in the sandbox and handed back as safetensors.
 
@@ -424,7 +485,7 @@ class LoadedCheckpoint:
 # --------------------------------------------------------------------------- results
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadMask:
     """A decoded mask: `(H, W)` bool in the size of the true mask, True = foreground.
 
@@ -439,7 +500,7 @@ class ReadMask:
     quirks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Collected:
     """What the student's program left, read and validated.
 
@@ -455,7 +516,7 @@ class Collected:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interval:
     low: float
     high: float
@@ -463,7 +524,7 @@ class Interval:
     method: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measurement:
     """One number with its evidence. `value` is None when it could not be measured."""
 
@@ -478,7 +539,7 @@ class Measurement:
     convention: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndependentEvaluation:
     """The checkpoint evaluated by the grader's own network on the same images."""
 
@@ -492,7 +553,28 @@ class IndependentEvaluation:
     images_per_second: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
+class Experiment:
+    """One of several checkpoints: whose it is, and what became of it.
+
+    `norm`: the normalisation that its weights hold, None where it was not read; `built_in` and
+    `layers`: how many of its normalisation layers are ready-made ones, None where nobody could
+    see; `logged`: what the student's log says of the epoch that was kept; `void`: finding codes
+    that make its measurements void.
+    """
+
+    id: str
+    title: str
+    path: str | None
+    norm: str | None
+    evaluation: IndependentEvaluation | None
+    built_in: int | None = None
+    layers: int | None = None
+    logged: Mapping[str, float] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+
+
+@frozen
 class Award:
     """Marks for one criterion, with everything that led to them."""
 
@@ -508,7 +590,7 @@ class Award:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckResult:
     """What `grader check` found in one zip, without truth and without marks.
 
@@ -523,7 +605,7 @@ class CheckResult:
     passed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PackedFile:
     """One file of a packed zip, or one that was left out of it, and why."""
 
@@ -532,7 +614,7 @@ class PackedFile:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PackedZip:
     """What `grader pack` made. `written` is False when the zip at `path` was kept because the
     new one fails worse; `reason` says so. `check` is what the course will say of the new one."""
@@ -554,7 +636,7 @@ class Verdict(StrEnum):
     REJECTED = "rejected"  # nothing was run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gallery:
     """What one image of the report shows; PNG or JPEG bytes, small."""
 
@@ -569,7 +651,7 @@ class Gallery:
     overlap: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """All of it. Renderers are pure functions of this."""
 
@@ -586,6 +668,7 @@ class Report:
     gallery: tuple[Gallery, ...]
     provenance: Mapping[str, Any]  # the same on every machine of the same versions
     volatile: Mapping[str, Any]  # times, host, durations: differ from run to run
+    experiments: tuple[Experiment, ...] = ()
 
     @property
     def marks(self) -> Decimal:
@@ -594,3 +677,8 @@ class Report:
     @property
     def max_marks(self) -> Decimal:
         return sum((award.max_marks for award in self.awards), Decimal(0))
+
+    @property
+    def manual_marks(self) -> Decimal:
+        """Marks that a person has yet to give or not; part of `max_marks`."""
+        return sum((award.max_marks for award in self.awards if award.is_manual), Decimal(0))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from grader.frozen import frozen
 
 # Enough for the largest metadata a JPEG may carry before its size: a few 64 KiB segments.
 HEADER_BYTES = 1 << 20
@@ -39,7 +40,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageHeader:
     """`channels` and `bits` (per channel) as stored; 0 where the header does not say."""
 
@@ -58,7 +59,7 @@ class ImageHeader:
         return PurePosixPath(name).suffix.lower() in SUFFIXES[self.format]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NpyHeader:
     """A `.npy` header: `descr` as in NumPy's array protocol; the data starts at `offset_bytes`."""
 

@@ -11,9 +11,9 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from grader.findings import found, quoted
+from grader.frozen import frozen
 from grader.model import Finding
 
 MAX_COMPONENT_BYTES = 255  # NAME_MAX of every usual file system
@@ -37,7 +37,7 @@ _Report = Callable[[str, str], None]  # (code, what is wrong)
 _MAX_PERCENT_ROUNDS = 3  # %25252e%25252e is the deepest spelling ever seen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemberPath:
     """`path`: relative, POSIX, NFC, without "." or empty parts; "" is the top folder itself."""
 

@@ -6,11 +6,11 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grader.findings import found, quoted
+from grader.frozen import frozen
 from grader.model import Finding, OutputSpec
 
 # A working directory of more entries than this is not searched to its end.
@@ -21,7 +21,7 @@ Launch = Callable[[Sequence[str], bytes], bytes]
 """(argv, standard input) → standard output of a process, whatever became of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expected:
     """What a reader may know of the truth: names, sizes and classes, never labels or masks.
 
@@ -36,7 +36,7 @@ class Expected:
     launch: Launch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What a reader made of an output: `value` is None when there is nothing to go on with."""
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from grader.findings import found, quoted
+from grader.frozen import frozen
 from grader.model import Finding
 from grader.readers.file_kind import HEAD_BYTES, archive_kind, file_kind
 from grader.readers.steady_file import SteadyFile
@@ -70,7 +70,7 @@ _ZIP64_EXTRA, _PKWARE_UNIX_EXTRA, _ASI_UNIX_EXTRA, _UNICODE_PATH_EXTRA = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectoryEntry:
     """One member as the central directory tells it and its local header bears out.
 
@@ -96,7 +96,7 @@ class DirectoryEntry:
         return quoted(self.name.decode("utf-8", "backslashreplace"), 120)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ZipDirectory:
     """All members in the directory's order; none when a finding says that it cannot be read."""
 
@@ -112,7 +112,7 @@ class _Refused(Exception):
         self.finding = found(code, message)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _End:
     """What the end of the file says about the directory; offsets count from the file's start."""
 
@@ -241,7 +241,7 @@ def _check_trailing(trailing: bytes, findings: list[Finding]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Zip64End:
     """`values`: disk, directory's disk, count on this disk, count, directory's size and offset."""
 
