@@ -14,6 +14,7 @@ import re
 import string
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from grader.model import (
     CheckpointSpec,
     Criterion,
     CurvePoint,
+    LatePolicy,
     MeasurementSpec,
     OutputSpec,
     Preprocessing,
@@ -214,6 +216,7 @@ class _Loader:
             checkpoint=checkpoint,
             marks_step=step,
             source=table,
+            late=self._late(table),
         )
 
     def _validate(self, table: Mapping[str, Any]) -> None:
@@ -364,6 +367,31 @@ class _Loader:
                 where,
                 "let the curve end at max_marks",
             )
+
+    def _late(self, table: Mapping[str, Any]) -> LatePolicy | None:
+        if "late" not in table:
+            return None
+        part = table["late"]
+        deadline = None
+        if "deadline" in part:
+            try:
+                deadline = datetime.fromisoformat(part["deadline"])
+            except ValueError as error:
+                raise self.fail(f"deadline is not a time: {error}", ("late", "deadline")) from error
+            if deadline.tzinfo is None:
+                raise self.fail(
+                    f"the deadline {part['deadline']!r} has no time zone",
+                    ("late", "deadline"),
+                    "add the offset, as in 2025-03-01T23:59:00+05:30",
+                )
+        cut_off = part.get("cut_off_days")
+        return LatePolicy(
+            deadline=deadline,
+            grace_seconds=float(part.get("grace_minutes", 0)) * 60,
+            per_day_percent=Decimal(part.get("per_day_percent", "0")),
+            of=part.get("of", "maximum"),
+            cut_off_seconds=None if cut_off is None else float(cut_off) * 86_400,
+        )
 
     def _checkpoint(self, table: Mapping[str, Any], roles: set[str]) -> CheckpointSpec | None:
         if "checkpoint" not in table:
