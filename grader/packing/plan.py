@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from grader.errors import UsageError
 from grader.findings import listed, quoted
 from grader.model import Assignment, PackedFile, Role
+from grader.source.rules import parse_source_rules
 from grader.source.survey import FileReader, SurveyedSource, survey_source
 from grader.source.tree import SourceTree
 from grader.stages.check_layout import matches
-from grader.stages.check_source import read_rules
 
 # A file that the code opens by name is data of the program, not a data set.
 _MAX_OPENED_BYTES = 16 * 1024 * 1024
@@ -68,7 +68,7 @@ class _Planning:
             self._take(path, titles[role])
         for path in self.extras:
             self._take(path, "asked for")
-        rules = read_rules(self.assignment)
+        rules = parse_source_rules(self.assignment.source.get("source_rules", {}))
         source = survey_source(
             self.directory,
             scripts,

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from grader.errors import DefinitionError
 from grader.findings import found, quoted
 from grader.model import Assignment, CheckedLayout, Finding
 from grader.source.absent import explain_absent_file, explain_absent_module
@@ -41,25 +40,12 @@ _MOST_OF_A_CODE = 40
 def check_source(layout: CheckedLayout, assignment: Assignment) -> tuple[Finding, ...]:
     """What the source of `layout` says against the rules and the zip's own content.
 
-    Findings come in the order of path, line and code. Raises DefinitionError when the
-    assignment's `[source_rules]` are wrong.
+    Findings come in the order of path, line and code.
     """
-    rules = read_rules(assignment)
+    rules = parse_source_rules(assignment.source.get("source_rules", {}))
     reader = FileReader(SourceTree(layout.top), rules.python)
     source = survey_source(layout.top, scripts_of(layout), rules.python, read_file=reader)
     return _Check(layout, assignment, rules, source, reader).run()
-
-
-def read_rules(assignment: Assignment) -> SourceRules:
-    """The assignment's `[source_rules]`. Raises DefinitionError when they are wrong."""
-    try:
-        return parse_source_rules(assignment.source.get("source_rules", {}))
-    except ValueError as error:
-        raise DefinitionError(
-            str(error),
-            path=assignment.directory / "assignment.toml",
-            hint="grader.source.rules describes this table",
-        ) from error
 
 
 class _Key(NamedTuple):

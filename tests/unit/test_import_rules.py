@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "render": {"metrics", "readers", "sandbox"},
     "stages": {"assignments", "source", "sandbox", "readers", "networks", "metrics"},
     "packing": {"source", "stages", "readers"},
-    "assignments": {"readers", "networks", "metrics"},
+    "assignments": {"readers", "networks", "metrics", "source"},
     "source": set(),
     "sandbox": set(),
     "readers": set(),

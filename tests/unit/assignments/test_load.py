@@ -57,6 +57,9 @@ def test_ail721_a2_is_worth_two_and_a_half_twice() -> None:
         ("entry_number = '20[0-9]{2}", "entry_number = '(20[0-9]{2}", "entry_number", "regular"),
         ('id = "macro_f1"', 'id = "accuracy"', None, "stands twice"),
         ('path = "submission.csv"', 'path = "/etc/passwd"', "path =", "leaves the working"),
+        ('python = "3.11"', 'python = "3"', "python =", 'like "3.11"'),
+        ('{ module = "timm"', '{ modul = "timm"', "forbidden_imports =", "has to be a string or a table"),
+        ('kind = "subprocess", why', 'kind = "shell", why', "kind =", "'shell' is not one of"),
     ],
 )  # fmt: skip
 def test_a_wrong_definition_names_file_and_line(

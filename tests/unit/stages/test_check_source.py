@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import pytest
 
 from grader.assignments.load import load_assignment
-from grader.errors import DefinitionError
 from grader.findings import CATALOGUE
 from grader.model import Finding, Severity
 from grader.stages.check_source import check_source
@@ -493,9 +492,3 @@ def test_names_that_a_terminal_would_obey_are_shown_harmlessly(layout_of) -> Non
 
 def test_without_any_script_there_is_nothing_to_say(layout_of) -> None:
     assert check_source(layout_of({"notes.txt": ""}), A2) == ()
-
-
-def test_wrong_rules_are_the_courses_fault_and_name_the_file(layout_of) -> None:
-    assignment = dataclasses.replace(A2, source={"source_rules": {"python": "3"}})
-    with pytest.raises(DefinitionError, match=r"assignment\.toml.*source_rules\.python"):
-        check_source(layout_of({}), assignment)
