@@ -59,7 +59,7 @@ def test_ail721_a2_is_worth_two_and_a_half_twice() -> None:
         ('path = "submission.csv"', 'path = "/etc/passwd"', "path =", "leaves the working"),
         ('python = "3.11"', 'python = "3"', "python =", 'like "3.11"'),
         ('{ module = "timm"', '{ modul = "timm"', "forbidden_imports =", "has to be a string or a table"),
-        ('kind = "subprocess", why', 'kind = "shell", why', "kind =", "'shell' is not one of"),
+        ('kind = "subprocess", why', 'kind = "shell", why', "forbidden_calls =", "'shell' is not one of"),
     ],
 )  # fmt: skip
 def test_a_wrong_definition_names_file_and_line(
