@@ -652,6 +652,44 @@ class Gallery:
 
 
 @frozen
+class ProbeChange:
+    """One measurement in another pass of the student's program, image by image against the first.
+
+    `better` and `worse` count the images whose value changed by more than noise would change it;
+    `chance` is the one-sided probability of so many losses if changes went either way (sign test).
+    """
+
+    id: str
+    title: str
+    first: float
+    value: float
+    better: int
+    worse: int
+    chance: float
+    is_suspicious: bool
+
+
+@frozen
+class ProbePass:
+    """One further pass: what was done to the images, and what that changed."""
+
+    variation: str
+    title: str
+    statuses: tuple[str, ...]  # of its runs
+    relabelled: int | None  # images with another label than in the first pass
+    count: int
+    changes: tuple[ProbeChange, ...]
+
+
+@frozen
+class Probe:
+    """Passes of the student's program on varied images: evidence for a person, never a mark."""
+
+    passes: tuple[ProbePass, ...]
+    conclusion: str
+
+
+@frozen
 class Report:
     """All of it. Renderers are pure functions of this."""
 
@@ -669,6 +707,7 @@ class Report:
     provenance: Mapping[str, Any]  # the same on every machine of the same versions
     volatile: Mapping[str, Any]  # times, host, durations: differ from run to run
     experiments: tuple[Experiment, ...] = ()
+    probe: Probe | None = None
 
     @property
     def marks(self) -> Decimal:

@@ -234,6 +234,7 @@ def _verdict(
     if layout is None:
         return Verdict.REJECTED
     measured = {measurement.id for measurement in measurements if measurement.value is not None}
-    if all(criterion.measurement in measured for criterion in assignment.criteria):
+    judged = [criterion for criterion in assignment.criteria if not criterion.is_manual]
+    if all(criterion.measurement in measured for criterion in judged):
         return Verdict.GRADED
     return Verdict.PARTLY_GRADED

@@ -14,14 +14,17 @@ import re
 import string
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from grader.assignments.conformity import conforms, is_schema
+from grader.assignments.repeat import Repeated, UnknownListError
 from grader.assignments.toml_lines import line_of
 from grader.errors import DefinitionError, UsageError
+from grader.findings import CATALOGUE
 from grader.metrics import METRICS
 from grader.model import (
     Assignment,
@@ -33,12 +36,15 @@ from grader.model import (
     MeasurementSpec,
     OutputSpec,
     Preprocessing,
+    ProbeSpec,
     Role,
     RunLimits,
     ZipLimits,
 )
 from grader.networks import NETWORKS
+from grader.probes import SUBJECTS
 from grader.readers import READERS
+from grader.source.rules import parse_source_rules
 
 _HERE = Path(__file__).parent
 _MIB = 1024 * 1024
@@ -91,11 +97,13 @@ class _Loader:
         self.directory = path.parent
         self.text = ""
         self.digest = hashlib.sha256()
+        self.repeated = Repeated({})
 
     # ------------------------------------------------------------------ errors
 
     def fail(self, message: str, where: Sequence[str | int], hint: str = "") -> DefinitionError:
-        return DefinitionError(message, path=self.path, line=line_of(self.text, where), hint=hint)
+        line = line_of(self.text, self.repeated.origin(where))
+        return DefinitionError(message, path=self.path, line=line, hint=hint)
 
     def _one_of(
         self, value: str, known: Iterable[str], what: str, where: Sequence[str | int]
@@ -159,6 +167,11 @@ class _Loader:
             raise DefinitionError(
                 f"is not TOML: {error}", path=self.path, line=int(at.group(1)) if at else None
             ) from error
+        try:
+            self.repeated = Repeated(table)
+        except UnknownListError as error:
+            raise self.fail(str(error), error.place) from error
+        table = self.repeated.table
         self._validate(table)
 
         roles = tuple(
@@ -177,7 +190,10 @@ class _Loader:
         self._unique(table, "cases")
         self._unique(table, "measurements")
         self._unique(table, "criteria")
-        measurements = self._measurements(table, cases)
+        names = {role.id for role in roles}
+        probes = self._probes(table, names)
+        experiments = self._experiments(table, names, cases)
+        measurements = self._measurements(table, cases, probes, experiments)
         criteria = self._criteria(table, measurements)
         submission = table["submission"]
         try:
@@ -192,8 +208,9 @@ class _Loader:
                 ("submission", "entry_example"),
             )
         schema = self._schema(submission["schema"], ("submission", "schema"))
+        self._source_rules(table)
         classes = self._classes(table)
-        checkpoint = self._checkpoint(table, {role.id for role in roles})
+        checkpoint = None if experiments else self._checkpoint(table, names)
         step = Decimal(table["marks_step"])
         if step <= 0:
             raise self.fail("marks_step has to be above zero", ("marks_step",))
@@ -206,7 +223,7 @@ class _Loader:
             entry_number=submission["entry_number"],
             entry_example=submission["entry_example"],
             zip_names=tuple(submission["zip_names"]),
-            zip_limits=_zip_limits(submission["zip_limits"]),
+            zip_limits=_zip_limits(submission.get("zip_limits", {})),
             submission_schema=schema,
             roles=roles,
             classes=classes,
@@ -235,9 +252,18 @@ class _Loader:
             place = ".".join(str(part) for part in error.absolute_path) or "the definition"
             raise self.fail(f"{place}: {error.message}", where)
 
+    def _source_rules(self, table: Mapping[str, Any]) -> None:
+        """A wrong rule is found with its line now, not when the first submission is read."""
+        try:
+            parse_source_rules(table.get("source_rules", {}))
+        except ValueError as error:
+            place, _, _ = str(error).partition(":")
+            where = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", place)]
+            raise self.fail(str(error), where) from error
+
     def _unique(self, table: Mapping[str, Any], key: str) -> None:
         seen: set[str] = set()
-        for index, item in enumerate(table[key]):
+        for index, item in enumerate(table.get(key, [])):
             if item["id"] in seen:
                 raise self.fail(f"{key}: the id {item['id']!r} stands twice", (key, index, "id"))
             seen.add(item["id"])
@@ -286,7 +312,7 @@ class _Loader:
             title=case["title"],
             argv=tuple(case["argv"]),
             variants=tuple(tuple(variant) for variant in case.get("variants", [])),
-            limits=_run_limits(case["limits"]),
+            limits=_run_limits(case.get("limits", {})),
             outputs=tuple(outputs),
             outputs_schema=schema,
             on_request=case.get("on_request", False),
@@ -301,25 +327,42 @@ class _Loader:
             self._one_of(name, {*roles, *STAGED_NAMES}, "role or staged name", where)
 
     def _measurements(
-        self, table: Mapping[str, Any], cases: Sequence[CaseSpec]
+        self,
+        table: Mapping[str, Any],
+        cases: Sequence[CaseSpec],
+        probes: Sequence[ProbeSpec],
+        experiments: Sequence[CheckpointSpec],
     ) -> tuple[MeasurementSpec, ...]:
         specs = []
+        names = {experiment.id for experiment in experiments}
         for index, item in enumerate(table["measurements"]):
             where = ("measurements", index)
             self._one_of(item["metric"], METRICS, "metric", (*where, "metric"))
-            self._one_of(item["case"], {case.id for case in cases}, "case", (*where, "case"))
-            outputs = {
-                output.id for case in cases if case.id == item["case"] for output in case.outputs
-            }
-            self._one_of(item["output"], outputs, "output of that case", (*where, "output"))
+            of_best = item.get("of_best", False)
+            if "probe" in item:
+                self._one_of(item["probe"], {p.id for p in probes}, "probe", (*where, "probe"))
+            else:
+                sources = {experiment.case for experiment in experiments} if of_best else set()
+                if not of_best:
+                    known = {case.id for case in cases}
+                    self._one_of(item["case"], known, "case", (*where, "case"))
+                    sources = {item["case"]}
+                outputs = {o.id for case in cases if case.id in sources for o in case.outputs}
+                self._one_of(item["output"], outputs, "output of that case", (*where, "output"))
+            if "of_experiment" in item:
+                place = (*where, "of_experiment")
+                self._one_of(item["of_experiment"], names, "experiment", place)
             specs.append(
                 MeasurementSpec(
                     id=item["id"],
                     title=item["title"],
                     metric=item["metric"],
-                    case=item["case"],
-                    output=item["output"],
+                    case=item.get("case", ""),
+                    output=item.get("output", ""),
                     options=item.get("options", {}),
+                    probe=item.get("probe", ""),
+                    of_experiment=item.get("of_experiment", ""),
+                    of_best=of_best,
                 )
             )
         return tuple(specs)
@@ -330,25 +373,84 @@ class _Loader:
         criteria = []
         for index, item in enumerate(table["criteria"]):
             where = ("criteria", index)
-            self._one_of(
-                item["measurement"],
-                {spec.id for spec in measurements},
-                "measurement",
-                (*where, "measurement"),
-            )
-            curve = tuple(CurvePoint(at=at, marks=Decimal(marks)) for at, marks in item["curve"])
             maximum = Decimal(item["max_marks"])
-            self._check_curve(curve, maximum, (*where, "curve"))
+            curve: tuple[CurvePoint, ...] = ()
+            if "look_at" not in item:
+                self._one_of(
+                    item["measurement"],
+                    {spec.id for spec in measurements},
+                    "measurement",
+                    (*where, "measurement"),
+                )
+                curve = tuple(
+                    CurvePoint(at=at, marks=Decimal(marks)) for at, marks in item["curve"]
+                )
+                self._check_curve(curve, maximum, (*where, "curve"))
             criteria.append(
                 Criterion(
                     id=item["id"],
                     title=item["title"],
-                    measurement=item["measurement"],
+                    measurement=item.get("measurement", ""),
                     max_marks=maximum,
                     curve=curve,
+                    look_at=tuple(item.get("look_at", ())),
                 )
             )
         return tuple(criteria)
+
+    def _probes(self, table: Mapping[str, Any], roles: set[str]) -> tuple[ProbeSpec, ...]:
+        self._unique(table, "probes")
+        specs = []
+        for index, item in enumerate(table.get("probes", [])):
+            where = ("probes", index)
+            self._one_of(item["role"], roles, "role", (*where, "role"))
+            self._one_of(item["subject"], SUBJECTS, "subject of a probe", (*where, "subject"))
+            specs.append(
+                ProbeSpec(
+                    id=item["id"],
+                    title=item["title"],
+                    subject=item["subject"],
+                    role=item["role"],
+                    class_names=tuple(item["class_names"]),
+                    limits=_run_limits(item.get("limits", {})),
+                )
+            )
+        return tuple(specs)
+
+    def _experiments(
+        self, table: Mapping[str, Any], roles: set[str], cases: Sequence[CaseSpec]
+    ) -> tuple[CheckpointSpec, ...]:
+        """The checkpoints of several experiments: `[checkpoint]` with what each has of its own."""
+        self._unique(table, "experiments")
+        specs: list[CheckpointSpec] = []
+        for index, item in enumerate(table.get("experiments", [])):
+            where = ("experiments", index)
+            if "checkpoint" not in table:
+                raise self.fail("experiments need a [checkpoint] that says what they share", where)
+            self._one_of(item["role"], roles, "role", (*where, "role"))
+            self._one_of(item["case"], {case.id for case in cases}, "case", (*where, "case"))
+            if "history" in item:
+                self._one_of(item["history"], roles, "role", (*where, "history"))
+            for code in item.get("voided_by", []):
+                self._one_of(code, CATALOGUE, "finding code", (*where, "voided_by"))
+            part = table["checkpoint"]
+            shared = {
+                **part,
+                "role": item["role"],
+                "constraints": {**part.get("constraints", {}), **item.get("constraints", {})},
+            }
+            specs.append(
+                replace(
+                    self._checkpoint_of(shared, roles),
+                    id=item["id"],
+                    title=item["title"],
+                    case=item["case"],
+                    history=item.get("history", ""),
+                    builtin_allowed=item.get("builtin_allowed", True),
+                    voided_by=tuple(item.get("voided_by", ())),
+                )
+            )
+        return tuple(specs)
 
     def _check_curve(
         self, curve: Sequence[CurvePoint], maximum: Decimal, where: Sequence[str | int]
@@ -397,6 +499,11 @@ class _Loader:
         if "checkpoint" not in table:
             return None
         part = table["checkpoint"]
+        if "role" not in part:
+            raise self.fail("the checkpoint needs a role: the file that it is", ("checkpoint",))
+        return self._checkpoint_of(part, roles)
+
+    def _checkpoint_of(self, part: Mapping[str, Any], roles: set[str]) -> CheckpointSpec:
         self._one_of(part["role"], roles, "role", ("checkpoint", "role"))
         self._one_of(part["network"], NETWORKS, "network", ("checkpoint", "network"))
         ways = []
@@ -419,7 +526,7 @@ class _Loader:
         return CheckpointSpec(
             role=part["role"],
             network=part["network"],
-            limits=_run_limits(part["limits"]),
+            limits=_run_limits(part.get("limits", {})),
             constraints=part.get("constraints", {}),
             preprocessing=tuple(ways),
         )
@@ -438,7 +545,28 @@ def _explain_schema(schema: Any, path: Path) -> None:
         ) from error
 
 
+# What a definition need not say: generous for a small assignment, harmless for the machine.
+_ZIP_LIMITS = {
+    "zip_mib": 256,
+    "unpacked_mib": 512,
+    "member_mib": 256,
+    "members": 5000,
+    "depth": 12,
+    "ratio": 200,
+}
+_RUN_LIMITS = {
+    "wall_seconds": 300,
+    "memory_mib": 4096,
+    "processes": 128,
+    "disk_mib": 256,
+    "file_mib": 64,
+    "files": 20000,
+    "output_kib": 1024,
+}
+
+
 def _zip_limits(part: Mapping[str, Any]) -> ZipLimits:
+    part = {**_ZIP_LIMITS, **part}
     return ZipLimits(
         zip_bytes=int(part["zip_mib"] * _MIB),
         unpacked_bytes=int(part["unpacked_mib"] * _MIB),
@@ -450,6 +578,7 @@ def _zip_limits(part: Mapping[str, Any]) -> ZipLimits:
 
 
 def _run_limits(part: Mapping[str, Any]) -> RunLimits:
+    part = {**_RUN_LIMITS, **part}
     wall = float(part["wall_seconds"])
     return RunLimits(
         wall_seconds=wall,

@@ -17,7 +17,7 @@ from grader.model import Severity, Verdict
 from grader.render.text import text
 from grader.sandbox import choose_backend
 from grader.score import score as score_submission
-from grader.stages.load_truth import load_truth
+from grader.stages.load_truth import load_truth, wants_masks
 from grader.stages.read_classes import read_classes
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 @click.option(
     "--gt",
     "masks",
-    required=True,
     metavar="MASKS/",
     type=click.Path(path_type=Path),
-    help="Ground-truth masks, e.g. MASKS/test.",
+    help="Ground-truth masks, e.g. MASKS/test; needed where the assignment measures masks.",
 )
 @click.option(
     "--images",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The hidden images. Default: the sibling tree with the masks' relative names.",
+    help="The hidden images. Default: the sibling tree with the masks' relative names; needed "
+    "without --gt.",
 )
 @click.option(
     "--labels",
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
 @UNSAFE
 def score(
     zip_path: Path,
-    masks: Path,
+    masks: Path | None,
     images: Path | None,
     labels: Path | None,
     classes: Path | None,
@@ -98,6 +98,16 @@ def score(
         raise UsageError(f"{zip_path}: there is no such file", hint="give the student's zip")
     out = out or Path("reports") / zip_path.stem
     check_out(out)
+    if masks is None and wants_masks(definition):
+        raise UsageError(
+            f"{definition.id} measures masks, and the course's own are not given",
+            hint="give --gt MASKS/, e.g. --gt MASKS/test",
+        )
+    if masks is None and images is None:
+        raise UsageError(
+            f"{definition.id} needs the hidden images",
+            hint="give --images DIR, a folder of class folders (or --labels CSV beside it)",
+        )
     truth = load_truth(
         masks,
         images,

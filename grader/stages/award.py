@@ -22,8 +22,27 @@ def award(assignment: Assignment, measurements: Sequence[Measurement]) -> tuple[
     """
     by_id = {measurement.id: measurement for measurement in measurements}
     return tuple(
-        _award(criterion, by_id.get(criterion.measurement), assignment.marks_step)
+        _manual(criterion)
+        if criterion.is_manual
+        else _award(criterion, by_id.get(criterion.measurement), assignment.marks_step)
         for criterion in assignment.criteria
+    )
+
+
+def _manual(criterion: Criterion) -> Award:
+    """Marks that wait for a person: none yet, and what that person has to look at."""
+    return Award(
+        criterion=criterion.id,
+        title=criterion.title,
+        measurement="",
+        value=None,
+        marks=Decimal(0),
+        max_marks=criterion.max_marks,
+        exact_marks=Decimal(0),
+        curve=(),
+        rounding="",
+        reason="a person gives these marks",
+        look_at=criterion.look_at,
     )
 
 

@@ -21,6 +21,8 @@ from PIL import Image, ImageChops, ImageOps
 
 from grader.errors import TruthError
 from grader.findings import listed
+from grader.metrics.counts import MaskMetric
+from grader.metrics.load import load_metric
 from grader.model import CLASSES_THAT_OCCUR, Assignment, Severity, Truth, TruthItem
 from grader.readers.labels_csv import label_key, parse_labels
 from grader.readers.mask_image import read_mask_file
@@ -86,6 +88,13 @@ def load_truth(
     )
     _check_sizes(truth, images)
     return truth
+
+
+def wants_masks(assignment: Assignment) -> bool:
+    """Whether a measurement of `assignment` needs the course's masks."""
+    return any(
+        isinstance(load_metric(spec.metric), MaskMetric) for spec in assignment.measurements
+    )
 
 
 # --------------------------------------------------------------------------- labels
