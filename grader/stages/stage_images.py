@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from grader.errors import InternalFault, TruthError
@@ -15,19 +16,24 @@ _FILE_MODE = 0o444
 _FOLDER_MODE = 0o755
 
 
-def stage_images(truth: Truth, dest: Path) -> None:
+def _as_it_is(data: bytes) -> bytes:
+    return data
+
+
+def stage_images(truth: Truth, dest: Path, change: Callable[[bytes], bytes] = _as_it_is) -> None:
     """Write a copy of every image of `truth` into `dest` under its staged name.
 
     The copies are read-only, have one common time stamp, and are written in the order of their
     random names, so that the order on disk says nothing either. `dest` is made; when it exists, it
-    has to be empty. Raises TruthError for an image that can no longer be read.
+    has to be empty. `change` makes another file of the same format out of each copy (see
+    `grader.stages.probe`). Raises TruthError for an image that can no longer be read.
     """
     dest.mkdir(parents=True, exist_ok=True)
     if any(dest.iterdir()):
         raise InternalFault(f"{dest}: images are staged into an empty folder only")
     for item in sorted(truth.items, key=lambda item: item.staged_name):
         try:
-            data = strip_metadata(item.image.read_bytes()).data
+            data = change(strip_metadata(item.image.read_bytes()).data)
         except (OSError, ValueError) as error:
             raise TruthError(
                 f"{item.image}: this image can no longer be read: {error}",
