@@ -1094,6 +1094,29 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "name the outputs in the order of training: sorted class folders, saved with the weights",
     ),
+    # ---- result, of the probe: for a person to look at, never a mark (stages/probe.py)
+    "result.probe-disagrees": Entry(
+        "The answers are lost when the images are renamed and re-encoded",
+        _WARNING,
+        "a question for a person, not a verdict: read the code and ask the student; no mark "
+        "was changed",
+    ),
+    "result.probe-mirrored": Entry(
+        "The answers are lost when the images are mirrored",
+        _NOTE,
+        "a network that never saw mirrored images may lose them too: compare with the evaluation "
+        "of the checkpoint before asking the student",
+    ),
+    "result.probe-failed": Entry(
+        "The program ended differently on the varied images",
+        _NOTE,
+        "look at how it ended; it may rest on names or on a format, or have been close to a limit",
+    ),
+    "result.answers-vary": Entry(
+        "The program gives other answers each time it runs",
+        _NOTE,
+        "call model.eval() before predicting, and fix every seed",
+    ),
     # ---- grader: the grader's own faults
 }
 

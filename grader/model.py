@@ -576,7 +576,8 @@ class Experiment:
 
 @frozen
 class Award:
-    """Marks for one criterion, with everything that led to them."""
+    """Marks for one criterion, with everything that led to them. A person gives them where
+    `look_at` says what to look at."""
 
     criterion: str
     title: str
@@ -588,6 +589,11 @@ class Award:
     curve: tuple[tuple[float, Decimal], ...]
     rounding: str
     reason: str
+    look_at: tuple[str, ...] = ()
+
+    @property
+    def is_manual(self) -> bool:
+        return bool(self.look_at)
 
 
 @frozen

@@ -23,6 +23,7 @@ from grader.model import (
     IndependentEvaluation,
     InspectedZip,
     Measurement,
+    Probe,
     Report,
     Severity,
     Truth,
@@ -42,6 +43,7 @@ from grader.stages.load_checkpoint import load_checkpoint
 from grader.stages.load_truth import truth_masks
 from grader.stages.measure import measure
 from grader.stages.merge_findings import merge_findings
+from grader.stages.probe import Bench, answers_of, probe
 from grader.stages.run_cases import Staged, run_case, trained_checkpoint
 from grader.stages.stage_images import stage_images
 from grader.stages.unpack import unpack
@@ -82,6 +84,7 @@ def score(
     *,
     train_images: Path | None = None,
     independent: bool = True,
+    probed: bool = False,
     environment: Mapping[str, str] | None = None,
     progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
 ) -> Report:
@@ -89,6 +92,7 @@ def score(
 
     `train_images`: class folders; given, a zip without a checkpoint is trained on them first.
     `independent`: whether the checkpoint is also evaluated by the grader's own network.
+    `probed`: whether the program is run again on varied images, as evidence for a person.
     `environment`: variables for the student's program (a thread count, say).
     Raises GraderError for the course's or the grader's own faults, never for the student's.
     """
@@ -114,8 +118,12 @@ def score(
         with journey.stage("measure", "measuring"):
             measurements, noted = measure(outputs, truth, assignment)
             awards = award(assignment, measurements)
+        evidence: Probe | None = None
         if layout is not None:
             journey.findings += noted
+            if probed:
+                with journey.stage("probe", "running the program again on varied images"):
+                    evidence = _probe(journey, layout, trained, outputs, measurements)
             journey.findings += compare_printed(journey.runs, measurements, assignment)
         with journey.stage("gallery", "drawing the gallery"):
             gallery = build_gallery(truth, truth_masks(truth), _joined(outputs)) if layout else ()
@@ -131,6 +139,7 @@ def score(
             awards=awards,
             independent=evaluated,
             gallery=gallery,
+            probe=evidence,
             provenance=describe_provenance(inspected, truth, assignment, backend),
             volatile=describe_volatile(started, journey.durations),
         )
@@ -226,6 +235,29 @@ def _evaluate(
     evaluated, noted = evaluate_checkpoint(loaded, spec, journey.truth, collected.labels)
     journey.findings += noted
     return evaluated
+
+
+def _probe(
+    journey: _Journey,
+    layout: CheckedLayout,
+    trained: Path | None,
+    outputs: Sequence[Collected],
+    measurements: Sequence[Measurement],
+) -> Probe:
+    repeated = {case.id for case in journey.assignment.cases if not case.on_request}
+    runs = [run for run in journey.runs if run.case in repeated]
+    bench = Bench(
+        layout,
+        trained,
+        journey.backend,
+        journey.environment,
+        journey.scratch / "probe",
+        answer_of,
+    )
+    first = answers_of(runs, outputs, measurements)
+    evidence, noted = probe(first, journey.truth, journey.assignment, bench)
+    journey.findings += noted
+    return evidence
 
 
 def _verdict(

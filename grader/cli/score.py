@@ -77,6 +77,13 @@ if TYPE_CHECKING:
     help="`student` leaves out the truth and the hidden images.",
 )
 @click.option("--no-independent", is_flag=True, help="Skip the checkpoint's own evaluation.")
+@click.option(
+    "--probe",
+    "probed",
+    is_flag=True,
+    help="Run the program again on renamed, re-encoded and mirrored images, and show what that "
+    "changes. Costs two to four more runs, and no marks.",
+)
 @UNSAFE
 def score(
     zip_path: Path,
@@ -89,6 +96,7 @@ def score(
     out: Path | None,
     audience: Audience,
     no_independent: bool,
+    probed: bool,
     unsafe_no_sandbox: bool,
 ) -> None:
     """Score one submission: marks, and the evidence for each mark."""
@@ -126,6 +134,7 @@ def score(
             backend,
             train_images=train_images,
             independent=not no_independent,
+            probed=probed,
             progress=progress,
         )
     written = write_report(report, out, audience)

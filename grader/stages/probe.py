@@ -272,7 +272,7 @@ def _change(
 def sign_test(worse: int, better: int) -> float:
     """The probability of at least `worse` losses among `worse + better` fair coin tosses."""
     count = worse + better
-    return sum(math.comb(count, losses) for losses in range(worse, count + 1)) / 2**count
+    return sum(math.comb(count, losses) for losses in range(worse, count + 1)) / (1 << count)
 
 
 def _too_few(first: Answers, truth: Truth) -> bool:
