@@ -16,7 +16,8 @@ import grader
 from grader.model import Assignment, InspectedZip, Truth
 from grader.sandbox import Backend
 
-_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "safetensors")
+# They take part in marking.
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "safetensors")
 
 
 def describe_provenance(
@@ -33,7 +34,7 @@ def describe_provenance(
         "versions": {
             "grader": grader.__version__,
             "python": platform.python_version(),
-            **{package: installed_version(package) for package in _PACKAGES},
+            **{package: installed_version(package) for package in PACKAGES},
         },
         "sandbox": {"backend": backend.name, "isolation": backend.isolation},
         "device": "cpu",

@@ -59,6 +59,7 @@ class _Journey:
     truth: Truth
     backend: Backend
     scratch: Path
+    images: Path
     environment: Mapping[str, str]
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
@@ -83,6 +84,7 @@ def score(
     backend: Backend,
     *,
     train_images: Path | None = None,
+    staged_images: Path | None = None,
     independent: bool = True,
     probed: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -91,6 +93,8 @@ def score(
     """Score one submission.
 
     `train_images`: class folders; given, a zip without a checkpoint is trained on them first.
+    `staged_images`: the folder in which `stage_images` has laid out this truth already; by default
+    that is done anew.
     `independent`: whether the checkpoint is also evaluated by the grader's own network.
     `probed`: whether the program is run again on varied images, as evidence for a person.
     `environment`: variables for the student's program (a thread count, say).
@@ -99,7 +103,13 @@ def score(
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="grader-") as name:
         journey = _Journey(
-            assignment, truth, backend, Path(name), dict(environment or {}), progress
+            assignment,
+            truth,
+            backend,
+            scratch=Path(name),
+            images=staged_images or Path(name) / "images",
+            environment=dict(environment or {}),
+            progress=progress,
         )
         with journey.stage("inspect_zip", "vetting the zip"):
             inspected = inspect_zip(zip_path, assignment)
@@ -108,8 +118,9 @@ def score(
         outputs: tuple[Collected, ...] = ()
         evaluated: IndependentEvaluation | None = None
         if layout is not None:
-            with journey.stage("stage_images", "copying the images under neutral names"):
-                stage_images(truth, journey.scratch / "images")
+            if staged_images is None:
+                with journey.stage("stage_images", "copying the images under neutral names"):
+                    stage_images(truth, journey.images)
             trained = _train(journey, layout, train_images)
             outputs = _run(journey, layout, trained)
             if independent and assignment.checkpoint is not None:
@@ -177,7 +188,7 @@ def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) 
 
 def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> tuple[Collected, ...]:
     collected: list[Collected] = []
-    staged = Staged(images=journey.scratch / "images", checkpoint=trained)
+    staged = Staged(images=journey.images, checkpoint=trained)
     for case in journey.assignment.cases:
         if case.on_request:
             continue

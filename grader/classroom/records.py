@@ -73,3 +73,60 @@ class Entry:
     adjustments: tuple[Adjustment, ...]
     attempts: int
     fault: str | None  # the grader's own, when parked
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a class was graded with, so that it can be repeated: the words of the command, as
+    absolute paths. `assignment` is an id or the path of a definition."""
+
+    submissions: Path
+    masks: Path
+    images: Path | None = None
+    labels: Path | None = None
+    classes: Path | None = None
+    roster: Path | None = None
+    assignment: str = ""
+    independent: bool = True
+    unsafe_no_sandbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClassInfo:
+    """What the store knows of the class as a whole. The hashes are those of the latest run."""
+
+    assignment_id: str
+    title: str
+    course: str
+    max_marks: Decimal
+    definition_sha256: str
+    truth_sha256: str
+    setup: Setup
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a result rests on: the same four give the same marks."""
+
+    zip_sha256: str
+    truth_sha256: str
+    definition_sha256: str
+    grader: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastResult:
+    """One result of one submission, the current one or an earlier one, and why it was made."""
+
+    number: int  # rises with time, over the whole class
+    key: str
+    graded_at: datetime
+    who: str
+    why: str
+    fingerprint: Fingerprint
+    seconds: float
+    verdict: str
+    marks: Decimal
+    awards: Mapping[str, Decimal]  # criterion → marks
+    report: Mapping[str, Any]
