@@ -1117,6 +1117,79 @@ CATALOGUE: dict[str, Entry] = {
         _NOTE,
         "call model.eval() before predicting, and fix every seed",
     ),
+    # ---- result, of experiments and layers that are run by themselves (stages/run_probes.py, …)
+    "result.layer-absent": Entry(
+        "A layer that has to be written is not there",
+        _ERROR,
+        "write the class into the file that the assignment names, under a name that says what it is",
+    ),
+    "result.layer-stopped": Entry(
+        "The layers could not be run by themselves",
+        _ERROR,
+        "the file has to be importable on its own: no data, no arguments and no training at import",
+    ),
+    "result.layer-differs": Entry(
+        "A layer of your own gives other numbers than its definition",
+        _WARNING,
+        "compare it with PyTorch's own layer on random maps, in training and in evaluation mode",
+    ),
+    "result.ready-made-layer": Entry(
+        "A layer that has to be written from scratch is PyTorch's own",
+        _WARNING,
+        "compute mean, variance, scale and shift yourself, without a ready-made normalisation",
+    ),
+    "checkpoint.ready-made-norm": Entry(
+        "Ready-made normalisation layers run where your own should",
+        _WARNING,
+        "replace every nn.BatchNorm2d (and its kin) in the network, the shortcuts' too, not only "
+        "some; print(model) shows what is left",
+    ),
+    "checkpoint.shared": Entry(
+        "Several experiments have the same checkpoint",
+        _WARNING,
+        "save every experiment under a name of its own; the last one has overwritten the others",
+    ),
+    "result.log-unreadable": Entry(
+        "A training log cannot be read",
+        _WARNING,
+        "write one row for each epoch with named columns, as the assignment says",
+    ),
+    "result.log-missing-numbers": Entry(
+        "A training log lacks numbers that the assignment asks for",
+        _WARNING,
+        "log accuracy, micro and macro F1 of training and validation for each epoch",
+    ),
+    "result.log-impossible": Entry(
+        "A training log holds numbers that cannot be",
+        _WARNING,
+        "shares lie in [0, 1], and with one label an image micro F1 is the accuracy",
+    ),
+    "result.log-differs": Entry(
+        "A training log says something else than its checkpoint",
+        _WARNING,
+        "save the log and the checkpoint of the same run; a person will look at the curves",
+    ),
+    "result.log-shared": Entry(
+        "Several experiments have the same training log",
+        _WARNING,
+        "every experiment has curves of its own",
+    ),
+    "result.heatmaps-malformed": Entry(
+        "Heatmaps are not as the assignment asks",
+        _WARNING,
+        "write one grey picture per image, of the size of the last feature maps, that varies",
+    ),
+    "result.heatmaps-insensitive": Entry(
+        "Heatmaps hardly depend on the weights",
+        _WARNING,
+        "a map that stays the same when the weights are drawn anew shows the image's edges or a "
+        "fixed shape, not what the network looks at: take the gradients of the class's score",
+    ),
+    "result.heatmaps-not-tested": Entry(
+        "Heatmaps could not be held against other weights",
+        _NOTE,
+        "the checkpoint has to be a plain state_dict for this test",
+    ),
     # ---- grader: the grader's own faults
 }
 
