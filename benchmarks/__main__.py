@@ -12,6 +12,7 @@ import argparse
 import importlib
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--write", action="store_true", help="rewrite docs/performance.md")
     arguments = parser.parse_args()
-    parts = [
-        "# Performance\n",
-        "Every speed is a ratio of two things measured in turn in one run on one machine: compare "
-        "the ratios, not the seconds. Made by `make bench`, which runs "
-        "`python -m benchmarks --write`.\n",
-        f"Measured on {os.cpu_count()} cores, {platform.machine()}, "
-        f"Python {platform.python_version()}, without a GPU.\n",
-    ]
+    sections = _written()
     met = True
     for name in arguments.names or names():
         module = importlib.import_module(f"benchmarks.bench_{name}")
@@ -48,10 +42,35 @@ def main() -> int:
         met = met and all(row["ok"] for row in rows)
         print(f"\n{name}\n{_table(rows, 'simple')}", flush=True)
         summary = (module.__doc__ or "").strip().splitlines()[0]
-        parts.append(f"## {name}\n\n{summary}\n\n{_table(rows, 'github')}\n")
+        sections[name] = f"{summary}\n\n{_table(rows, 'github')}\n"
         if arguments.write:  # after each: a run that is stopped keeps what it has measured
-            PAGE.write_text("\n".join(parts), "utf-8")
+            PAGE.write_text(_page(sections), "utf-8")
     return 0 if met else 1
+
+
+def _written() -> dict[str, str]:
+    """The page's sections so far, by name: what is not measured now stays."""
+    if not PAGE.exists():
+        return {}
+    parts = re.split(r"^## (\w+)\n\n", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    known = set(names())
+    return {
+        name: f"{text.strip()}\n"
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+        if name in known
+    }
+
+
+def _page(sections: dict[str, str]) -> str:
+    head = [
+        "# Performance\n",
+        "Every speed is a ratio of two things measured in turn in one run on one machine: compare "
+        "the ratios, not the seconds. Made by `make bench`, which runs "
+        "`python -m benchmarks --write`.\n",
+        f"Measured on {os.cpu_count()} cores, {platform.machine()}, "
+        f"Python {platform.python_version()}, without a GPU.\n",
+    ]
+    return "\n".join([*head, *(f"## {name}\n\n{sections[name]}" for name in sorted(sections))])
 
 
 def _table(rows: list[dict[str, Any]], style: str) -> str:
