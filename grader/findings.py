@@ -1190,6 +1190,42 @@ CATALOGUE: dict[str, Entry] = {
         _NOTE,
         "the checkpoint has to be a plain state_dict for this test",
     ),
+    # ---- what a submission says by itself, read for a person (similarity/): never a mark
+    "zip.other-entry-number": Entry(
+        "An entry number that is not the student's",
+        _WARNING,
+        "look at the place: a partner, a template and a source that is named are honest reasons",
+    ),
+    "zip.other-email": Entry(
+        "An e-mail address that is not the student's",
+        _NOTE,
+        "look at the place: authors of libraries and teachers are honest reasons",
+    ),
+    "zip.late-times": Entry(
+        "Files that carry a time after the deadline",
+        _NOTE,
+        "a weak sign: clocks and time zones differ; compare with the platform's own time",
+    ),
+    "checkpoint.public-weights": Entry(
+        "The weights derive from published ones",
+        _WARNING,
+        "look whether the assignment allows weights that others have trained",
+    ),
+    "checkpoint.older-than-code": Entry(
+        "The checkpoint is older than the code that trains it",
+        _NOTE,
+        "a weak sign: a comment that was added later looks the same",
+    ),
+    "checkpoint.unknown-names": Entry(
+        "The submitted code names no such layers",
+        _WARNING,
+        "ask how the checkpoint was made: the code handed in does not build a network like it",
+    ),
+    "result.unreproduced-log": Entry(
+        "A log or report claims more than the checkpoint gives",
+        _NOTE,
+        "a weak sign: the images differ, and accuracy on known ones is higher; ask for the run",
+    ),
     # ---- grader: the grader's own faults
 }
 
