@@ -71,7 +71,9 @@ class Repeated:
             known = ", ".join(sorted(self.lists)) or "none"
             raise UnknownListError(f"there is no list {item['each']!r} (known: {known})", place)
         rest = {key: value for key, value in item.items() if key != "each"}
-        return [((key, str(value)), _filled(rest, (key, str(value)))) for key, value in entries.items()]
+        return [
+            ((key, str(value)), _filled(rest, (key, str(value)))) for key, value in entries.items()
+        ]
 
 
 def _filled(value: Any, entry: tuple[str, str]) -> Any:

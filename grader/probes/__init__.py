@@ -1,4 +1,4 @@
-"""Classes of the student's, run on given arrays in the sandbox, and judged outside by exact answers.
+"""Classes of the student's, run on given arrays in the sandbox, judged outside by exact answers.
 
 `SUBJECTS` names what a definition may probe: name → "module:function" of the exact answer.
 `probe_inside.py` is the program that runs inside; what it returns are arrays, never a verdict.

@@ -50,6 +50,15 @@ def seen_by(report: Report, audience: Audience) -> Report:
         runs=tuple(map(_run, report.runs)),
         measurements=tuple(map(_measurement, report.measurements)),
         independent=None if report.independent is None else _independent(report.independent),
+        experiments=tuple(
+            replace(
+                experiment,
+                evaluation=None
+                if experiment.evaluation is None
+                else _independent(experiment.evaluation),
+            )
+            for experiment in report.experiments
+        ),
         gallery=(),
         provenance=_only(report.provenance, _PROVENANCE),
         volatile=_only(report.volatile, _VOLATILE),

@@ -59,4 +59,6 @@ def definition_text(assignment: Assignment) -> str:
 
 
 def _curve(criterion: Criterion) -> str:
+    if criterion.is_manual:
+        return f"a person looks at: {'; '.join(criterion.look_at)}"
     return ", ".join(f"{point.at}: {point.marks}" for point in criterion.curve)

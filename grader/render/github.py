@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from grader.model import CheckResult, Finding, Json, Report, Severity
+from grader.model import Award, CheckResult, Finding, Json, Report, Severity
 from grader.render import figures
 from grader.render.audience import seen_by
 from grader.render.plain_json import plain_object
@@ -133,6 +133,12 @@ def _bounded(lines: Sequence[str]) -> str:
 # --------------------------------------------------------------------------- Classroom
 
 
+def _award_status(award: Award) -> str:
+    if award.is_manual:
+        return "pass"  # nothing has failed: nobody has looked yet
+    return "error" if award.value is None else "pass" if award.marks > 0 else "fail"
+
+
 def classroom_result(report: Report) -> dict[str, Json]:
     """What GitHub Classroom takes as an autograding result, version 3.
 
@@ -141,7 +147,7 @@ def classroom_result(report: Report) -> dict[str, Json]:
     tests = [
         {
             "name": printable(award.title),
-            "status": "error" if award.value is None else "pass" if award.marks > 0 else "fail",
+            "status": _award_status(award),
             "score": float(award.marks),
         }
         for award in report.awards

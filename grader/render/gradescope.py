@@ -83,13 +83,21 @@ def _test(award: Award, number: str, report: Report) -> dict[str, Any]:
         "number": number,
         "score": float(award.marks),
         "max_score": float(award.max_marks),
-        "status": "failed" if award.value is None or award.marks == 0 else "passed",
-        "output": printable(f"{given}: {award.reason}; {award.rounding}"),
+        "status": _award_status(award),
+        "output": printable(
+            f"{given}: {'; '.join(filter(None, (award.reason, award.rounding, *award.look_at)))}"
+        ),
         "output_format": "text",
         "visibility": "visible",
         "tags": [award.criterion],
         "extra_data": {"exact_marks": award.exact_marks, "value": award.value},
     }
+
+
+def _award_status(award: Award) -> str:
+    if award.is_manual:
+        return "passed"  # nothing has failed: nobody has looked yet
+    return "failed" if award.value is None or award.marks == 0 else "passed"
 
 
 def _finding_test(finding: Finding, number: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _MISTAKES = 12
 class _Criterion:
     award: Award
     measurement: Measurement | None
-    chart: CurveChart
+    chart: CurveChart | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,9 @@ def html(report: Report, *, audience: Audience = "ta") -> str:
             _Criterion(
                 award,
                 measured.get(award.measurement),
-                curve_chart(award, measured.get(award.measurement)),
+                None
+                if award.is_manual
+                else curve_chart(award, measured.get(award.measurement)),
             )
             for award in report.awards
         ],

@@ -14,6 +14,7 @@ from grader.findings import CATALOGUE
 from grader.model import (
     Award,
     CaseRun,
+    Experiment,
     Finding,
     Gallery,
     IndependentEvaluation,
@@ -59,11 +60,16 @@ def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, J
             "entry_number": report.entry_number,
         },
         "verdict": report.verdict,
-        "marks": {"given": report.marks, "max": report.max_marks},
+        "marks": {
+            "given": report.marks,
+            "max": report.max_marks,
+            "manual": report.manual_marks,
+        },
         "awards": [_award(award) for award in report.awards],
         "measurements": [_measurement(measurement) for measurement in report.measurements],
         "findings": [finding_document(finding) for finding in report.findings],
         "independent": None if report.independent is None else _independent(report.independent),
+        "experiments": [_experiment(experiment) for experiment in report.experiments],
         "runs": [_run(run) for run in report.runs],
         "images": [_image(image) for image in report.gallery],
         "provenance": report.provenance,
@@ -84,7 +90,8 @@ def _award(award: Award) -> dict[str, Any]:
         "title": award.title,
         "measurement": award.measurement,
         "value": award.value,
-        "marks": award.marks,
+        "marks": None if award.is_manual else award.marks,
+        "look_at": award.look_at,
         "max_marks": award.max_marks,
         "exact_marks": award.exact_marks,
         "curve": [{"value": value, "marks": marks} for value, marks in award.curve],
@@ -155,6 +162,22 @@ def _independent(evaluation: IndependentEvaluation) -> dict[str, Any]:
         "agreement": evaluation.agreement,
         "candidates": evaluation.candidates,
         "labels": evaluation.labels,
+    }
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "id": experiment.id,
+        "title": experiment.title,
+        "path": experiment.path,
+        "norm": experiment.norm,
+        "built_in": experiment.built_in,
+        "layers": experiment.layers,
+        "logged": experiment.logged,
+        "void": experiment.void,
+        "independent": None
+        if experiment.evaluation is None
+        else _independent(experiment.evaluation),
     }
 
 

@@ -115,7 +115,7 @@ def _award_case(award: Award, report: Report) -> _Case:
     step = report.assignment.marks_step
     given, most = figures.marks(award.marks, step), figures.marks(award.max_marks, step)
     outcome = ""
-    if award.value is None:
+    if award.value is None and not award.is_manual:
         blameless = any(
             finding.severity is Severity.ERROR and finding.fault is Fault.GRADER
             for finding in report.findings
@@ -127,7 +127,7 @@ def _award_case(award: Award, report: Report) -> _Case:
         outcome=outcome,
         message=f"not measured: {VERDICT_MEANINGS[report.verdict]}",
         kind="not-measured",
-        output=f"{award.reason}; {award.rounding}",
+        output="; ".join(filter(None, (award.reason, award.rounding, *award.look_at))),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from grader.model import Award, Measurement, Report
+from grader.model import Award, Experiment, Measurement, Report
 from grader.render import figures
 from grader.render.audience import Audience, seen_by
 from grader.render.histogram import histogram_of
@@ -47,7 +47,9 @@ def text(
 def _add_marks(page: Page, report: Report) -> None:
     step = report.assignment.marks_step
     given, most = figures.marks(report.marks, step), figures.marks(report.max_marks, step)
-    page.add(f"Marks {given} of {most}", style=BOLD)
+    manual = figures.marks(report.manual_marks, step)
+    rest = f"; {manual} of them are still a person's to give" if report.manual_marks else ""
+    page.add(f"Marks {given} of {most}{rest}", style=BOLD)
     if not report.awards:
         return
     page.gap()
@@ -58,7 +60,8 @@ def _add_marks(page: Page, report: Report) -> None:
         for row, award in zip(rows, report.awards, strict=True):
             page.add(f"{row[1]}  {row[0]}")
             for header, cell in list(zip(headers, row, strict=True))[2:]:
-                page.add(f"{header} {cell}", indent=4)
+                if not award.is_manual:
+                    page.add(f"{header} {cell}", indent=4)
             _add_reason(page, award)
         return
     title_columns = page.width - max(
@@ -86,7 +89,8 @@ def _row(report: Report, award: Award, measurement: Measurement | None) -> tuple
     best = max(baselines, key=lambda name: baselines[name], default=None)
     return (
         printable(award.title),
-        f"{figures.marks(award.marks, step)} / {figures.marks(award.max_marks, step)}",
+        f"{'–' if award.is_manual else figures.marks(award.marks, step)} / "
+        f"{figures.marks(award.max_marks, step)}",
         figures.value(award.value),
         figures.interval(None if measurement is None else measurement.interval),
         "–"
@@ -102,6 +106,8 @@ def _short(name: str) -> str:
 def _add_reason(page: Page, award: Award) -> None:
     rounding = "" if award.value is None else f"; {award.rounding}"
     page.add(f"{award.reason}{rounding}", indent=4)
+    for place in award.look_at:
+        page.add(f"look at: {place}", indent=4)
 
 
 # --------------------------------------------------------------------------- evidence
@@ -120,6 +126,8 @@ def _add_evidence(page: Page, report: Report) -> None:
             f"{run.case}: {run_status(run)}{limit}, {figures.seconds(run.wall_seconds)}, "
             f"{figures.size(run.peak_memory_bytes)}, sandbox {run.backend}"
         )
+    for experiment in report.experiments:
+        page.add(_experiment(experiment))
     checked = report.independent
     if checked is not None:
         page.add(
@@ -128,6 +136,27 @@ def _add_evidence(page: Page, report: Report) -> None:
             f"accuracy {figures.value(checked.accuracy)} and agrees with the submitted labels on "
             f"{figures.percent(checked.agreement)} of the images ({checked.preprocessing})"
         )
+
+
+def _experiment(experiment: Experiment) -> str:
+    """One line: what the checkpoint is, what it reaches, what speaks against it."""
+    parts = [experiment.path or "no checkpoint"]
+    if experiment.norm is not None:
+        parts.append(f"normalisation {experiment.norm}")
+    if experiment.layers:
+        parts.append(f"{experiment.built_in} of {experiment.layers} layers ready-made")
+    checked = experiment.evaluation
+    if checked is not None:
+        parts.append(
+            f"accuracy {figures.value(checked.accuracy)}, agrees with the submitted labels on "
+            f"{figures.percent(checked.agreement)} of the images"
+        )
+    logged = experiment.logged.get("val_accuracy")
+    if logged is not None:
+        parts.append(f"the log says {figures.value(logged)}")
+    if experiment.void:
+        parts.append(f"void: {', '.join(experiment.void)}")
+    return f"{experiment.title}: {'; '.join(parts)}"
 
 
 def _measured(measurement: Measurement) -> str:
