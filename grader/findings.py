@@ -1226,6 +1226,65 @@ CATALOGUE: dict[str, Entry] = {
         _NOTE,
         "a weak sign: the images differ, and accuracy on known ones is higher; ask for the run",
     ),
+    # ---- class: who handed in what, and when (classroom/intake.py)
+    "class.unknown-person": Entry(
+        "Nobody of the class is called so",
+        _WARNING,
+        "correct the zip's name, or add the person to roster.csv; it is graded all the same",
+        Fault.GRADER,
+    ),
+    "class.entry-differs": Entry(
+        "The zip is named after another entry number than its sender's",
+        _WARNING,
+        "name the zip after your own entry number; the marks go to whoever handed it in",
+    ),
+    "class.entry-inside": Entry(
+        "A name inside the zip says another entry number",
+        _WARNING,
+        "look whose work it is: a partner's folder and a template are honest reasons",
+    ),
+    "class.two-submissions": Entry(
+        "Two submissions of one person, and nothing says which one counts",
+        _WARNING,
+        "take one of them away, or name the one that counts in the column zip of roster.csv; until "
+        "then neither is exported",
+    ),
+    "class.superseded": Entry(
+        "An earlier submission: a later one counts",
+        _NOTE,
+        "nothing to do; it is graded, but not exported",
+    ),
+    "class.resubmitted": Entry(
+        "The latest of several submissions", _NOTE, "nothing to do; this one counts"
+    ),
+    "class.same-zip": Entry(
+        "The same bytes were handed in by somebody else, too",
+        _WARNING,
+        "look whether they are a team (column team of roster.csv) before asking anybody",
+    ),
+    "class.team": Entry(
+        "Handed in by several people together", _NOTE, "nothing to do; each gets these marks"
+    ),
+    "class.loose-files": Entry(
+        "Loose files instead of a zip",
+        _NOTE,
+        "nothing to do: some platforms unpack zips; the files were packed again",
+        Fault.GRADER,
+    ),
+    "class.late": Entry(
+        "Handed in after the deadline", _WARNING, "the assignment says what a day costs"
+    ),
+    "class.too-late": Entry(
+        "Handed in after the cut-off",
+        _WARNING,
+        "no marks are left; an extension stands in the column deadline of roster.csv",
+    ),
+    "class.late-unknown": Entry(
+        "Late, nobody knows by how much",
+        _WARNING,
+        "add the column submitted_at to roster.csv; until then nothing is charged",
+        Fault.GRADER,
+    ),
     # ---- grader: the grader's own faults
 }
 

@@ -18,6 +18,7 @@ _AREAS = {
     "mask": "seg_maps/",
     "checkpoint": "The weights",
     "result": "What the numbers say together",
+    "class": "Who handed in what, and when",
     "grader": "The grader's own faults",
 }
 _EFFECTS = {

@@ -71,7 +71,7 @@ def inspect_zip(path: Path, assignment: Assignment) -> InspectedZip:
     `zip_limits.members`, not by the file. Raises UsageError when there is nothing at `path`, or
     when the file changes while it is read.
     """
-    entry_number, findings = _read_entry_number(path.name, assignment)
+    entry_number, findings = read_entry_number(path.name, assignment)
     limits = assignment.zip_limits
 
     def refused(code: str, message: str, size_bytes: int = 0) -> InspectedZip:
@@ -124,7 +124,7 @@ def _look_at(path: Path) -> os.stat_result:
 # ------------------------------------------------------------------------------- the zip's name
 
 
-def _read_entry_number(name: str, assignment: Assignment) -> tuple[str | None, list[Finding]]:
+def read_entry_number(name: str, assignment: Assignment) -> tuple[str | None, list[Finding]]:
     """The student's entry number, and a finding when the name is not one of the accepted ones."""
     templates = assignment.zip_names
     entry = f"(?P<entry>{assignment.entry_number})"

@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
         "readers",
         "similarity",
         "provenance",
+        "packing",
     },
     "similarity": {"stages", "sandbox", "readers", "source", "render", "metrics"},
     "score": {"provenance", "render", "stages", "sandbox"},
@@ -44,7 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "starter": set(),
     "integrations": set(),
     "provenance": {"sandbox"},
-    "render": {"metrics", "readers", "sandbox"},
+    # render/site draws the records of a class
+    "render": {"metrics", "readers", "sandbox", "classroom"},
     "stages": {"probes", "assignments", "source", "sandbox", "readers", "networks", "metrics"},
     "packing": {"source", "stages", "readers"},
     "assignments": {"readers", "networks", "metrics", "source", "probes"},

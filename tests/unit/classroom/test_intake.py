@@ -1,0 +1,385 @@
+"""Every layout in which a class arrives, and whatever does not fit together in it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.assignments.load import load_assignment
+from grader.classroom import intake
+from grader.classroom.intake import read_submissions
+from grader.classroom.records import Submitted
+from grader.classroom.submission_row import submitted_of, values_of
+from grader.errors import UsageError
+from grader.model import LatePolicy
+
+A2 = load_assignment("ail721-a2")
+LATE = replace(
+    A2,
+    late=LatePolicy(
+        deadline=datetime(2025, 3, 1, 18, 29, tzinfo=UTC),
+        grace_seconds=900.0,
+        per_day_percent=Decimal(10),
+        of="maximum",
+        cut_off_seconds=3 * 86_400.0,
+    ),
+)
+
+
+def _zip(path: Path, members: Mapping[str, str] | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members or {"evaluate.py": f"# of {path.name}\n"}).items():
+            archive.writestr(name, content)
+    return path
+
+
+def _roster(folder: Path, text: str) -> Path:
+    path = folder / "people.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def _by_key(found: tuple[Submitted, ...]) -> dict[str, Submitted]:
+    assert len({one.key.casefold() for one in found}) == len(found)
+    for one in found:
+        assert submitted_of(values_of(one)) == one, "the store takes it as it is"
+    return {one.key: one for one in found}
+
+
+def _codes(one: Submitted) -> list[str]:
+    return sorted(finding.code for finding in one.findings)
+
+
+# --------------------------------------------------------------------------- layouts
+
+
+def test_a_plain_folder(tmp_path: Path) -> None:
+    _zip(tmp_path / "2022AIZ8170.zip")
+    _zip(tmp_path / "2023AIB2080_A2.zip")
+    _zip(tmp_path / "2023AIB2081" / "work.zip")
+    (tmp_path / "notes.txt").write_text("of the TA")
+    (tmp_path / ".hidden.zip").write_text("")
+    (tmp_path / "2023AIB2082.rar").write_text("Rar!")
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert list(found) == ["2022AIZ8170", "2023AIB2080", "2023AIB2081", "2023AIB2082"]
+    assert [one.zip_name for one in found.values()] == [
+        "2022AIZ8170.zip",
+        "2023AIB2080_A2.zip",
+        "work.zip",
+        "2023AIB2082.rar",  # what is no zip is told when it is graded, not dropped
+    ]
+    assert all(one.findings == () for one in found.values())
+
+
+@pytest.mark.parametrize("ending", ["_assignsubmission_file", "_assignsubmission_file_"])
+def test_moodle_in_folders(tmp_path: Path, ending: str) -> None:
+    _zip(tmp_path / f"Asha Rao_101{ending}" / "2022AIZ8170_A2.zip")
+    _zip(tmp_path / f"Jean-Luc O'Neil_102{ending}" / "final version.zip")
+    found = _by_key(read_submissions(tmp_path, A2))
+    asha = found["2022AIZ8170"]
+    assert asha.name == "Asha Rao"
+    assert asha.platform_ids == {"moodle": "101", "moodle_folder": f"Asha Rao_101{ending}"}
+    other = found["moodle-102"]
+    assert (other.name, other.entry_number) == ("Jean-Luc O'Neil", None)
+
+
+def test_moodle_flat(tmp_path: Path) -> None:
+    _zip(tmp_path / "Asha_Devi Rao_101_assignsubmission_file_2022AIZ8170_A2.zip")
+    (found,) = read_submissions(tmp_path, A2)
+    assert found.zip_name == "2022AIZ8170_A2.zip"
+    assert found.name == "Asha Devi Rao"
+    assert found.platform_ids == {
+        "moodle": "101",
+        "moodle_prefix": "Asha_Devi Rao_101_assignsubmission_file_",
+    }
+
+
+@pytest.mark.parametrize("word", ["Participant", "Teilnehmer in", "प्रतिभागी"])
+def test_moodle_under_blind_marking(tmp_path: Path, word: str) -> None:
+    for number in (7, 8):
+        _zip(tmp_path / f"{word}_{number}_assignsubmission_file" / "a.zip", {"a": str(number)})
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert list(found) == ["moodle-7", "moodle-8"]
+    assert all(one.name is None and one.findings == () for one in found.values())
+
+
+def test_a_moodle_team_is_one_submission_of_several_people(tmp_path: Path) -> None:
+    for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
+        _zip(
+            tmp_path / f"Team 4-{name}_{number}_assignsubmission_file" / "2022AIZ8170.zip",
+            {"evaluate.py": "print()"},
+        )
+    (found,) = read_submissions(tmp_path, A2)
+    assert found.platform_ids["moodle"] == "101 102"
+    assert found.name == "Team 4-Asha Rao, Team 4-Ben Ito"
+    assert _codes(found) == ["class.team"]
+
+
+def test_a_team_of_the_roster(tmp_path: Path) -> None:
+    for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
+        _zip(
+            tmp_path / "in" / f"{name}_{number}_assignsubmission_file" / "2022AIZ8170.zip",
+            {"evaluate.py": "print()"},
+        )
+    roster = _roster(
+        tmp_path,
+        "Identifier,entry_number,team\nParticipant 101,2022AIZ8170,4\nParticipant 102,2022AIZ8171,4\n",
+    )
+    (found,) = read_submissions(tmp_path / "in", A2, roster)
+    assert _codes(found) == ["class.team"]
+    assert found.platform_ids["moodle"] == "101 102"
+
+
+def test_the_same_bytes_from_two_people_are_no_team(tmp_path: Path) -> None:
+    for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
+        _zip(
+            tmp_path / f"{name}_{number}_assignsubmission_file" / "w.zip",
+            {"evaluate.py": "print()"},
+        )
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.same-zip"]] * 2
+    assert "Ben Ito" in found[0].findings[0].message
+
+
+def test_gradescope(tmp_path: Path) -> None:
+    (tmp_path / "submission_metadata.yml").write_text(
+        "---\n"
+        "submission_11:\n"
+        "  :submitters:\n"
+        "  - :name: Asha Rao\n    :sid: 2022AIZ8170\n    :email: asha@example.org\n"
+        "  - :name: Ben Ito\n    :sid: 2022AIZ8171\n"
+        "  :created_at: 2025-03-01 19:29:00.5 Z\n"
+        "  :score: 0.0\n"
+        "submission_12:\n"
+        "  :submitters:\n"
+        "  - :name: Chen Li\n    :sid: 2022AIZ8172\n"
+        "  :created_at: 2025-03-01 10:00:00.0 Z\n",
+        "utf-8",
+    )
+    for name in ("evaluate.py", "models/net.py"):
+        path = tmp_path / "submission_11" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}\n")
+    _zip(tmp_path / "submission_12" / "2022AIZ8172.zip")
+    packed = tmp_path.parent / "packed"
+    found = _by_key(read_submissions(tmp_path, LATE, packed=packed))
+    pair = found["2022AIZ8170"]
+    assert (pair.name, pair.email) == ("Asha Rao, Ben Ito", "asha@example.org")
+    assert pair.platform_ids == {"gradescope": "11"}
+    assert pair.zip_name == "2022AIZ8170.zip"
+    assert pair.late_seconds == 3600.5
+    assert _codes(pair) == ["class.late", "class.loose-files"]
+    with zipfile.ZipFile(pair.zip_path) as archive:
+        assert archive.namelist() == ["evaluate.py", "models/net.py"]
+    assert found["2022AIZ8172"].late_seconds == 0.0
+    before = pair.zip_path.stat()
+    again = _by_key(read_submissions(tmp_path, LATE, packed=packed))
+    assert again == found
+    assert again["2022AIZ8170"].zip_path.stat() == before, "nothing new, nothing written"
+
+
+def test_gradescope_without_its_metadata(tmp_path: Path) -> None:
+    _zip(tmp_path / "submission_12" / "2022AIZ8172.zip")
+    (found,) = read_submissions(tmp_path, A2)
+    assert (found.key, found.platform_ids) == ("2022AIZ8172", {"gradescope": "12"})
+
+
+def test_loose_files_are_packed_beside_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "in" / "submission_3").mkdir(parents=True)
+    (tmp_path / "in" / "submission_3" / "evaluate.py").write_text("")
+    (tmp_path / "in" / "submission_3" / "link").symlink_to("/etc/passwd")
+    (found,) = read_submissions(tmp_path / "in", A2)
+    assert found.zip_path == tmp_path / "in.packed" / "submission_3" / "submission_3.zip"
+    with zipfile.ZipFile(found.zip_path) as archive:
+        assert archive.namelist() == ["evaluate.py"]
+
+
+def test_canvas(tmp_path: Path) -> None:
+    _zip(tmp_path / "raoasha_4711_90001_2022AIZ8170_A2-1.zip")
+    _zip(tmp_path / "itoben_LATE_4712_90002_work.zip")
+    found = _by_key(read_submissions(tmp_path, LATE))
+    assert found["2022AIZ8170"].zip_name == "2022AIZ8170_A2.zip"
+    assert found["2022AIZ8170"].platform_ids == {"canvas": "4711"}
+    assert _codes(found["canvas-4712"]) == ["class.late-unknown"]
+    assert found["canvas-4712"].late_seconds is None
+
+
+# --------------------------------------------------------------------------- the roster
+
+
+def test_the_roster_gives_names_numbers_and_times(tmp_path: Path) -> None:
+    _zip(tmp_path / "raoasha_4711_90001_final.zip")
+    _zip(tmp_path / "itoben_4712_90002_work.zip")
+    (tmp_path / "roster.csv").write_text(
+        "Entry Number;Student;Email;Submitted at;Deadline\n"
+        "2022AIZ8170;Asha Rao;asha@example.org;2025-03-02T00:59:00+05:30;\n"
+        "2022aiz8171;Ito, Ben;;2025-03-03T12:00:00+05:30;2025-03-04\n",
+        "utf-8",
+    )
+    found = _by_key(read_submissions(tmp_path, LATE))
+    assert found["2022AIZ8170"].email == "asha@example.org"
+    assert found["2022AIZ8170"].late_seconds == 3600.0
+    assert _codes(found["2022AIZ8170"]) == ["class.late"]
+    assert found["2022AIZ8171"].name == "Ito, Ben"
+    assert found["2022AIZ8171"].late_seconds == 0.0, "an extension of his own"
+
+
+def test_moodle_s_worksheet_is_a_roster(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "Participant_101_assignsubmission_file" / "a.zip")
+    roster = _roster(
+        tmp_path,
+        "\ufeffIdentifier,Full name,ID number,Email address,Status,Grade,Last modified (submission)\n"
+        '"Participant 101","Asha Rao",2022AIZ8170,asha@example.org,-,-,"Sunday, 2 March 2025, 12:29 AM"\n'
+        '"Participant 102","Ben Ito",2022AIZ8171,ben@example.org,-,-,-\n',
+    )
+    late = replace(
+        LATE,
+        late=replace(LATE.late, deadline=datetime.fromisoformat("2025-03-01T23:59:00+05:30")),  # type: ignore[type-var]
+    )
+    (found,) = read_submissions(tmp_path / "in", late, roster)
+    assert (found.key, found.name) == ("2022AIZ8170", "Asha Rao")
+    assert found.late_seconds == 1800.0
+
+
+def test_who_logged_in_counts_more_than_the_name_of_the_file(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "Asha Rao_101_assignsubmission_file" / "2023AIB2080.zip")
+    roster = _roster(tmp_path, "moodle id,entry no\n101,2022AIZ8170\n")
+    (found,) = read_submissions(tmp_path / "in", A2, roster)
+    assert found.key == "2022AIZ8170"
+    assert _codes(found) == ["class.entry-differs"]
+    assert "2023AIB2080" in found.findings[0].message
+
+
+def test_a_name_that_fits_nobody(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2022AIZ8179.zip")
+    _zip(tmp_path / "in" / "final.zip")
+    roster = _roster(tmp_path, "entry_number\n2022AIZ8170\n")
+    found = _by_key(read_submissions(tmp_path / "in", A2, roster))
+    assert [_codes(one) for one in found.values()] == [["class.unknown-person"]] * 2
+    (alone,) = [one for one in read_submissions(tmp_path / "in", A2) if one.key == "final"]
+    assert _codes(alone) == ["class.unknown-person"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("colour,size\nred,3\n", ":1: no column says who"),
+        ("entry,submitted_at\n2022AIZ8170,yesterday\n", ":2: 'yesterday' is not a time"),
+        ("entry,lateness\n2022AIZ8170,much\n", ":2: 'much' is no lateness"),
+        ("entry\n2022AIZ8170\n2022aiz8170\n", ":3: the entry number 2022aiz8170 stands already"),
+        ("moodle id\nAsha\n", ":2: 'Asha' is no Moodle identifier"),
+        ("", ":1: no column"),
+    ],
+)
+def test_a_wrong_roster_is_refused_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    _zip(tmp_path / "in" / "2022AIZ8170.zip")
+    with pytest.raises(UsageError, match=says):
+        read_submissions(tmp_path / "in", A2, _roster(tmp_path, text))
+
+
+# --------------------------------------------------------------------------- what does not fit
+
+
+def test_the_later_of_two_submissions_counts(tmp_path: Path) -> None:
+    records = []
+    for number, hour in ((11, 10), (12, 12), (13, 11)):
+        _zip(tmp_path / f"submission_{number}" / f"try{number}.zip")
+        records.append(
+            f"submission_{number}:\n  :submitters:\n  - :name: Asha Rao\n    :sid: 2022AIZ8170\n"
+            f"  :created_at: 2025-03-01 {hour}:00:00 Z\n"
+        )
+    (tmp_path / "submission_metadata.yml").write_text("".join(records), "utf-8")
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert {key: one.zip_name for key, one in found.items()} == {
+        "2022AIZ8170": "try12.zip",
+        "2022AIZ8170-2": "try11.zip",
+        "2022AIZ8170-3": "try13.zip",
+    }
+    assert _codes(found["2022AIZ8170"]) == ["class.resubmitted"]
+    assert _codes(found["2022AIZ8170-2"]) == ["class.superseded"]
+
+
+def test_nobody_guesses_which_of_two_counts(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2022AIZ8170.zip")
+    _zip(tmp_path / "in" / "2022AIZ8170_A2.zip")
+    found = read_submissions(tmp_path / "in", A2)
+    assert [one.key for one in found] == ["2022AIZ8170", "2022AIZ8170-2"]
+    assert [_codes(one) for one in found] == [["class.two-submissions"]] * 2
+    roster = _roster(tmp_path, "entry,zip\n2022AIZ8170,2022AIZ8170_A2.zip\n")
+    decided = _by_key(read_submissions(tmp_path / "in", A2, roster))
+    assert decided["2022AIZ8170"].zip_name == "2022AIZ8170_A2.zip"
+    assert _codes(decided["2022AIZ8170-2"]) == ["class.superseded"]
+
+
+def test_a_number_inside_that_contradicts_the_name(tmp_path: Path) -> None:
+    _zip(tmp_path / "2022AIZ8170.zip", {"2023aib2080_A2/evaluate.py": ""})
+    _zip(tmp_path / "2022AIZ8171.zip", {"2022AIZ8171/evaluate.py": "", "from_2023AIB2080.py": ""})
+    _zip(tmp_path / "2022AIZ8172.zip", {"x2023AIB20801/evaluate.py": ""})
+    found = _by_key(read_submissions(tmp_path, A2))
+    (finding,) = found["2022AIZ8170"].findings
+    assert finding.code == "class.entry-inside"
+    assert "2023AIB2080" in finding.message
+    assert found["2022AIZ8171"].findings == ()
+    assert found["2022AIZ8172"].findings == ()
+
+
+def test_late_beyond_the_cut_off(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2022AIZ8170.zip")
+    roster = _roster(tmp_path, "entry,lateness\n2022AIZ8170,73:00:00\n")
+    (found,) = read_submissions(tmp_path / "in", LATE, roster)
+    assert found.late_seconds == timedelta(hours=73).total_seconds()
+    assert _codes(found) == ["class.too-late"]
+
+
+@pytest.mark.parametrize("make", ["empty", "file", "missing"])
+def test_no_submissions_is_said(tmp_path: Path, make: str) -> None:
+    folder = tmp_path / "in"
+    if make == "empty":
+        folder.mkdir()
+    elif make == "file":
+        folder.write_text("")
+    with pytest.raises(UsageError, match=r"holds no submission|is a file|no such folder"):
+        read_submissions(folder, A2)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "\x00", "a: &a [*a]\nb: 2025-99-99\n"])
+def test_broken_metadata_is_told(tmp_path: Path, text: str) -> None:
+    _zip(tmp_path / "submission_1" / "a.zip")
+    (tmp_path / "submission_metadata.yml").write_text(text, "utf-8")
+    with pytest.raises(UsageError, match="is not Gradescope's metadata"):
+        read_submissions(tmp_path, A2)
+
+
+_NAMES = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40
+)
+
+
+@given(names=st.lists(_NAMES, min_size=1, max_size=6, unique=True))
+def test_any_name_gets_a_key_that_the_store_takes(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("wild")
+    written = 0
+    for name in names:
+        path = folder / f"{name}.zip"
+        if len(path.name.encode()) > 255 or name.startswith("."):
+            continue
+        _zip(path)
+        written += 1
+    if written:
+        found = read_submissions(folder, A2)
+        assert len(_by_key(found)) == written
+
+
+def test_the_roster_in_the_folder_has_the_name_that_the_pages_say() -> None:
+    assert intake.ROSTER == "roster.csv"
