@@ -501,6 +501,17 @@ class ReadMask:
 
 
 @frozen
+class ReadHeatmap:
+    """A decoded heatmap: `heat` (S, S) float64 in [0, 1] in the asked-for size (nearest
+    neighbour); `width_px` and `height_px` are the file's own size."""
+
+    heat: npt.NDArray[np.float64]
+    width_px: int
+    height_px: int
+    in_colour: bool = False
+
+
+@frozen
 class Collected:
     """What the student's program left, read and validated.
 

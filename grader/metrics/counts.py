@@ -153,6 +153,3 @@ class MaskMetric:
     def __call__(self, preds: Sequence[BoolArray], targets: Sequence[BoolArray]) -> FloatArray:
         """preds, targets: N boolean masks (H, W) → (N,) float64."""
         return self.of_counts(count_masks(preds, targets))
-
-
-Metric = LabelMetric | MaskMetric

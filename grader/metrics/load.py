@@ -6,7 +6,10 @@ from importlib import import_module
 
 from grader.errors import UsageError
 from grader.metrics import METRICS
-from grader.metrics.counts import LabelMetric, MaskMetric, Metric
+from grader.metrics.counts import LabelMetric, MaskMetric
+from grader.metrics.evidence import HeatmapMetric, LayerMetric
+
+Metric = LabelMetric | MaskMetric | LayerMetric | HeatmapMetric
 
 
 def load_metric(name: str) -> Metric:
@@ -20,6 +23,6 @@ def load_metric(name: str) -> Metric:
         )
     module, _, attribute = METRICS[name].partition(":")
     metric = getattr(import_module(module), attribute)
-    if not isinstance(metric, LabelMetric | MaskMetric):
+    if not isinstance(metric, Metric):
         raise TypeError(f"{METRICS[name]} is not a metric but {type(metric).__name__}")
     return metric

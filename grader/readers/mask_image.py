@@ -179,7 +179,7 @@ def _decode(
     masks: dict[str, ReadMask] = {}
     kinds: dict[str, list[str]] = {}
     for stem, file, frame in zip(
-        stems, files, _frames(folder, files, expected.launch), strict=True
+        stems, files, decode_frames(folder, files, expected.launch), strict=True
     ):
         if frame.code:
             kinds.setdefault(frame.code, []).append(f"{file.path}: {frame.refusal}")
@@ -194,7 +194,7 @@ def _decode(
     return masks, _kinds_to_findings(kinds, shown, of=len(files))
 
 
-def _frames(folder: Path, files: Sequence[MaskFile], launch: Launch) -> Iterator[Frame]:
+def decode_frames(folder: Path, files: Sequence[MaskFile], launch: Launch) -> Iterator[Frame]:
     """A frame for every file, in order."""
     largest = max((file.max_pixels for file in files), default=0)
     memory_bytes = _DECODER_BYTES + _BYTES_PER_PIXEL * largest

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from grader.metrics.counts import (
     count_classes,
     count_masks,
 )
+from grader.metrics.evidence import HeatmapMetric, LayerMetric
 from grader.metrics.load import load_metric
 from grader.model import (
     Assignment,
@@ -47,12 +49,17 @@ from grader.stages.load_truth import truth_masks
 
 
 def measure(
-    collected: Collected | Sequence[Collected], truth: Truth, assignment: Assignment
+    collected: Collected | Sequence[Collected],
+    truth: Truth,
+    assignment: Assignment,
+    gathered: Mapping[str, Measurement] = MappingProxyType({}),
+    void: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[tuple[Measurement, ...], tuple[Finding, ...]]:
     """One measurement per spec of the definition, in its order, and what the numbers say together.
 
-    `collected`: the outputs of one case, or of several. Raises UsageError for a metric that is not
-    registered.
+    `collected`: the outputs of one case, or of several; `gathered`: what stages of their own have
+    measured, by measurement; `void`: experiment → the finding codes because of which none of its
+    numbers counts. Raises UsageError for a metric that is not registered.
     """
     parts = [collected] if isinstance(collected, Collected) else list(collected)
     outputs = {(part.case, name): value for part in parts for name, value in part.outputs.items()}
@@ -61,18 +68,38 @@ def measure(
     seen: set[tuple[str, str]] = set()
     for spec in assignment.measurements:
         place = (spec.case, spec.output)
-        measurement, noted = _measure(spec, outputs.get(place), truth, is_first=place not in seen)
+        metric = load_metric(spec.metric)
+        if isinstance(metric, LayerMetric | HeatmapMetric):
+            nothing = Measurement(spec.id, spec.title, None, 0, convention=metric.convention)
+            measurements.append(gathered.get(spec.id, nothing))
+            continue
+        measurement, noted = _measure(
+            spec, metric, outputs.get(place), truth, is_first=place not in seen
+        )
         seen.add(place)
+        because = void.get(spec.of_experiment, ())
+        if because:
+            # What the program wrote is not this experiment's: a number would say it was.
+            measurement = replace(
+                measurement,
+                value=None,
+                interval=None,
+                details={**measurement.details, "void_because": list(because)},
+            )
         measurements.append(measurement)
         findings += noted
     return tuple(measurements), tuple(findings)
 
 
 def _measure(
-    spec: MeasurementSpec, output: Any, truth: Truth, *, is_first: bool
+    spec: MeasurementSpec,
+    metric: LabelMetric | MaskMetric,
+    output: Any,
+    truth: Truth,
+    *,
+    is_first: bool,
 ) -> tuple[Measurement, list[Finding]]:
     """`is_first`: whether no earlier spec measures this output; evidence is then given in full."""
-    metric = load_metric(spec.metric)
     is_labels = isinstance(metric, LabelMetric)
     items = [item for item in truth.items if (item.label if is_labels else item.mask) is not None]
     nothing = Measurement(
