@@ -18,8 +18,7 @@ from grader.model import Assignment, Truth
 @dataclass(frozen=True, slots=True)
 class Course:
     """`contents`: path → SHA-256 of every image and mask of the truth. `grader` is the parent's
-    identity, which every worker has to share. `threads`: how many a student's program may use; None
-    where each worker reckons by its own machine, shared by `slots` (host → submissions at a time).
+    identity, which every worker has to share.
     """
 
     assignment: Assignment
@@ -27,8 +26,8 @@ class Course:
     contents: Mapping[Path, str]
     grader: str
     independent: bool
+    probed: bool
     unsafe_no_sandbox: bool
-    threads: int | None
 
     @property
     def id(self) -> str:
@@ -38,8 +37,8 @@ class Course:
             self.truth.sha256,
             self.grader,
             str(self.independent),
+            str(self.probed),
             str(self.unsafe_no_sandbox),
-            str(self.threads),
         )
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 

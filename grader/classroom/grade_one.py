@@ -168,6 +168,7 @@ def _score(course: Course, zip_path: Path, threads: int, tell: Tell) -> Report:
         prepared.backend,
         staged_images=prepared.images,
         independent=course.independent,
+        probed=course.probed,
         environment=environment,
         progress=tell,
     )

@@ -81,13 +81,14 @@ class Setup:
     absolute paths. `assignment` is an id or the path of a definition."""
 
     submissions: Path
-    masks: Path
+    masks: Path | None
     images: Path | None = None
     labels: Path | None = None
     classes: Path | None = None
     roster: Path | None = None
     assignment: str = ""
     independent: bool = True
+    probed: bool = False
     unsafe_no_sandbox: bool = False
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from grader.classroom.marks import total, with_adjustments
+from grader.classroom.progress import Running
 from grader.classroom.records import (
     Adjustment,
     ClassInfo,
@@ -246,7 +247,7 @@ class Store:
 
     # ------------------------------------------------------------------- what is due
 
-    def enrol(self, submitted: Sequence[Submitted]) -> None:
+    def enrol(self, submitted: Sequence[Submitted], who: str) -> None:
         """Take in what was found at the door: new submissions wait, known ones are told anew.
 
         Submissions that are no longer at the door stay as they are.
@@ -254,7 +255,7 @@ class Store:
         with self._transaction():
             for position, one in enumerate(submitted):
                 values = values_of(one) | {"position": position}
-                new = {**values, "state": State.WAITING, "why": "first grading", "who": ""}
+                new = {**values, "state": State.WAITING, "why": "first grading", "who": who}
                 self._connection.execute(
                     f"INSERT INTO submission ({', '.join(new)}) "
                     f"VALUES ({', '.join(f':{name}' for name in new)}) ON CONFLICT (key) "
@@ -431,10 +432,10 @@ class Store:
         rows = self._rows("SELECT * FROM submission ORDER BY position, key")
         return tuple(submitted_of(dict(row)) for row in rows)
 
-    def running(self) -> tuple[tuple[str, datetime, str, str], ...]:
-        """(key, since, worker, stage) of what runs."""
+    def running(self) -> tuple[Running, ...]:
+        """What runs, as far as the run that is at work has told."""
         return tuple(
-            (
+            Running(
                 row["key"],
                 datetime.fromisoformat(row["running_since"]),
                 row["running_on"],
@@ -486,6 +487,26 @@ class Store:
             )
         )
 
+    def latest(self, key: str) -> PastResult | None:
+        """The current result; None where there is none."""
+        row = self._row("SELECT * FROM result WHERE key = ? ORDER BY number DESC LIMIT 1", key)
+        return None if row is None else _past_result(row)
+
+    def late_penalties(self) -> dict[str, Decimal]:
+        """key → marks that lateness takes."""
+        rows = self._rows("SELECT key, late_penalty FROM submission")
+        return {row["key"]: Decimal(row["late_penalty"]) for row in rows}
+
+    def latest_number(self, key: str) -> int | None:
+        """The number of the current result; None where there is none."""
+        number: int | None = self._one("SELECT max(number) FROM result WHERE key = ?", key)[0]
+        return number
+
+    def last_faults(self, count: int) -> tuple[str, ...]:
+        """The grader's own faults of the attempts that failed last, the last one first."""
+        rows = self._rows("SELECT fault FROM failure ORDER BY number DESC LIMIT ?", count)
+        return tuple(row["fault"] for row in rows)
+
     def history(self, key: str) -> tuple[PastResult, ...]:
         """Every result of one submission, the oldest first."""
         rows = self._rows("SELECT * FROM result WHERE key = ? ORDER BY number", key)
@@ -499,12 +520,11 @@ class Store:
 
     def _entry(self, row: sqlite3.Row, max_marks: Decimal) -> Entry:
         key = row["key"]
-        latest = self._row("SELECT * FROM result WHERE key = ? ORDER BY number DESC LIMIT 1", key)
+        past = self.latest(key)
         adjustments = self._adjustments(key, latest=True)
         late = Decimal(row["late_penalty"])
         report, graded, marks, folder = None, None, None, None
-        if latest is not None:
-            past = _past_result(latest)
+        if past is not None:
             report, graded = past.report, past.marks
             folder = self.results / REPORTS_FOLDER / key
             marks = max(Decimal(0), total(with_adjustments(past.awards, adjustments)) - late)

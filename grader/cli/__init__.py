@@ -28,6 +28,11 @@ _SCORE_PACKAGES |= {"torchvision"}
 # name → (module:attribute, what `grader --help` says of it)
 COMMANDS = {
     "score": ("score:score", "Score one submission: marks, and the evidence for each mark."),
+    "class": ("classroom:class_", "Grade a whole class; stop, resume and repeat it at will."),
+    "status": ("classroom:status", "Say how far a class is, also from another shell."),
+    "regrade": ("classroom:regrade", "Grade submissions of a class again, with a reason."),
+    "diff": ("classroom:diff", "Show whose marks changed and why."),
+    "adjust": ("classroom:adjust", "Set the marks of one criterion by hand, with a reason."),
     "check": (
         "check:check",
         "Check a submission as the course will: what is wrong, where, and how.",

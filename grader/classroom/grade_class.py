@@ -1,0 +1,256 @@
+"""`grader class` and `grader regrade`, without their words: from a setup to graded submissions."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.assignments.load import load_assignment
+from grader.classroom.course import Course, contents_of
+from grader.classroom.fingerprint import grader_identity, stamp_of
+from grader.classroom.plan import changes, penalties, plan
+from grader.classroom.records import ClassInfo, Fingerprint, Setup, State, Submitted
+from grader.classroom.run import ClassRun, Told
+from grader.classroom.run_lock import only_run
+from grader.classroom.store import Store, make_store, open_store
+from grader.errors import UsageError
+from grader.model import Assignment, Truth
+from grader.stages.pair_truth import pair_truth
+
+if TYPE_CHECKING:
+    from grader.classroom.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Where submissions are graded: processes of this machine (`number`, None for what suits it),
+    or the workers of the Dask scheduler at `scheduler`."""
+
+    number: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
+    names those that are no longer at the door, `stale` those whose result rests on something that
+    has changed."""
+
+    due: int
+    done: int
+    parked: Mapping[str, str]
+    gone: tuple[str, ...] = ()
+    stale: Mapping[str, str] | None = None
+
+
+def grade_class(
+    results: Path,
+    setup: Setup,
+    submitted: Sequence[Submitted],
+    workers: Workers,
+    tell: Told,
+    *,
+    force: bool = False,
+) -> Outcome:
+    """Grade what is new or changed among `submitted`, and go on with what an earlier run left.
+
+    Raises GraderError when the class cannot be graded at all, or no longer; what is done is kept.
+    """
+    if not submitted:
+        raise UsageError(
+            f"{setup.submissions}: holds no submissions", hint="give the folder with the zips"
+        )
+    assignment = load_assignment(setup.assignment)
+    with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
+        ground = _Ground(setup, assignment, store)
+        due = plan(store, submitted, ground.current, assignment, who_grades(), force=force)
+        ground.remember()
+        _grade(store, ground, due, workers, tell)
+        states = store.states()
+        here = {one.key for one in submitted}
+        return Outcome(
+            due=len(due),
+            done=list(states.values()).count(State.DONE),
+            parked=store.faults(),
+            gone=tuple(key for key in states if key not in here),
+        )
+
+
+def regrade(
+    results: Path, names: Sequence[str], because: str, workers: Workers, tell: Told
+) -> Outcome:
+    """Grade the named submissions again, or without names whatever rests on something that has
+    changed. The results so far stay in the history. Raises UsageError for a name that is none."""
+    check_reason(because)
+    with open_store(results) as store, only_run(results):
+        setup = store.info().setup
+        assignment = load_assignment(setup.assignment)
+        submitted = store.submitted()
+        chosen = {find(submitted, name).key for name in names}
+        ground = _Ground(setup, assignment, store)
+        store.put_back()
+        states = store.states()
+        changed = changes(
+            store, [one for one in submitted if states[one.key] is State.DONE], ground.current
+        )
+        reasons = (
+            dict.fromkeys(chosen, because)
+            if chosen
+            else {key: f"{because} ({what})" for key, what in changed.items()}
+        )
+        store.ask(reasons, who_grades())
+        store.charge(penalties(store, submitted, assignment))
+        ground.remember()
+        due = [one for one in submitted if one.key in reasons]
+        _grade(store, ground, due, workers, tell)
+        return Outcome(
+            due=len(due),
+            done=list(store.states().values()).count(State.DONE),
+            parked=store.faults(),
+            stale={key: what for key, what in changed.items() if key not in reasons},
+        )
+
+
+def find(submitted: Sequence[Submitted], name: str) -> Submitted:
+    """The submission of that key, entry number, zip name or person.
+
+    Raises UsageError when there is none or more than one.
+    """
+    wanted = name.casefold()
+    found = [one for one in submitted if wanted == one.key.casefold()]
+    if not found:
+        found = [
+            one
+            for one in submitted
+            if wanted
+            in {
+                text.casefold()
+                for text in (
+                    one.entry_number or "",
+                    one.zip_name,
+                    Path(one.zip_name).stem,
+                    one.name or "",
+                    one.email or "",
+                )
+                if text
+            }
+        ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        keys = ", ".join(one.key for one in found)
+        raise UsageError(f"{name}: names several submissions: {keys}", hint="give one of these")
+    raise UsageError(
+        f"{name}: no submission of this class is called so",
+        hint="give an entry number as `grader status` shows it",
+    )
+
+
+def who_grades() -> str:
+    """The person at the keyboard, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may know no name for its user
+        return f"user {os.getuid()}"
+
+
+def check_reason(because: str) -> None:
+    """Raise UsageError for a reason that says nothing."""
+    if not because.strip():
+        raise UsageError(
+            "--because: is empty", hint="say why in a few words: they stay in the record"
+        )
+
+
+class _Ground:
+    """What results rest on now. The truth is read only when its files changed or are needed."""
+
+    def __init__(self, setup: Setup, assignment: Assignment, store: Store) -> None:
+        self.setup = setup
+        self.assignment = assignment
+        self._store = store
+        self._truth: Truth | None = None
+        self._stamp = self._stamp_truth()
+        unchanged = self._stamp == store.truth_stamp()
+        sha256 = store.info().truth_sha256 if unchanged else self.truth().sha256
+        self.current = Fingerprint("", sha256, assignment.sha256, grader_identity())
+
+    def truth(self) -> Truth:
+        """The truth, loaded once."""
+        if self._truth is None:
+            # Here, because a class in which nothing is due needs no image library.
+            from grader.stages.load_truth import load_truth  # noqa: PLC0415
+            from grader.stages.read_classes import read_classes  # noqa: PLC0415
+
+            setup = self.setup
+            classes = None if setup.classes is None else read_classes(setup.classes)
+            self._truth = load_truth(
+                setup.masks, setup.images, setup.labels, classes, self.assignment
+            )
+        return self._truth
+
+    def course(self) -> Course:
+        """What goes to the workers."""
+        truth = self.truth()
+        return Course(
+            assignment=self.assignment,
+            truth=truth,
+            contents=contents_of(truth),
+            grader=self.current.grader,
+            independent=self.setup.independent,
+            probed=self.setup.probed,
+            unsafe_no_sandbox=self.setup.unsafe_no_sandbox,
+        )
+
+    def remember(self) -> None:
+        """Write into the store what the class is graded with from now on."""
+        info = _info(self.setup, self.assignment, self.current.truth_sha256)
+        self._store.begin_class(info, self._stamp)
+
+    def _stamp_truth(self) -> str:
+        pairs = pair_truth(self.setup.masks, self.setup.images)
+        paths = [pair.image for pair in pairs] + [pair.mask for pair in pairs if pair.mask]
+        paths += [path for path in (self.setup.labels, self.setup.classes) if path is not None]
+        return f"{self.assignment.sha256} {stamp_of(paths)}"
+
+
+def _grade(
+    store: Store, ground: _Ground, due: Sequence[Submitted], workers: Workers, tell: Told
+) -> None:
+    if not due:
+        return
+    with _engine(ground.course(), workers) as engine:
+        ClassRun(store, engine, ground.assignment, ground.current, tell).grade(due)
+
+
+@contextmanager
+def _engine(course: Course, workers: Workers) -> Iterator[Engine]:
+    # Here, because a class in which nothing is due needs no workers.
+    from grader.classroom import dask_engine  # noqa: PLC0415
+
+    opened: AbstractContextManager[Engine] = (
+        dask_engine.local_workers(course, workers.number)
+        if workers.scheduler is None
+        else dask_engine.workers_at(course, workers.scheduler)
+    )
+    with opened as engine:
+        yield engine
+
+
+def _info(setup: Setup, assignment: Assignment, truth_sha256: str) -> ClassInfo:
+    return ClassInfo(
+        assignment_id=assignment.id,
+        title=assignment.title,
+        course=assignment.course,
+        max_marks=assignment.max_marks,
+        definition_sha256=assignment.sha256,
+        truth_sha256=truth_sha256,
+        setup=setup,
+        created_at=datetime.now(UTC),
+    )

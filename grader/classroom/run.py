@@ -1,0 +1,183 @@
+"""Grade what is due: hand submissions to an engine, and keep every outcome the moment it comes.
+
+The store is told before a submission starts and in the same moment as it ends, so that a run that
+is killed, wherever that is, is continued by the next one: what was running is graded again, what
+was written stays. Report files come before the store's record of them; a file without a record is
+simply written again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from grader.classroom.engine import AtStage, Ended, Engine
+from grader.classroom.fingerprint import content_hash, stamp_of
+from grader.classroom.grade_one import Failed, Graded, Order
+from grader.classroom.lateness import late_penalty
+from grader.classroom.marks import total, with_adjustments
+from grader.classroom.progress import Progress, Running
+from grader.classroom.records import Fingerprint, PastResult, State, Submitted
+from grader.classroom.report_files import write_report_files
+from grader.classroom.store import REPORTS_FOLDER, Store
+from grader.errors import InternalFault
+from grader.model import Assignment
+
+MOST_ATTEMPTS = 3  # the first, and two more
+_WAIT_SECONDS = 1.0
+# So many different submissions that all fail, while none succeeds, are the surroundings' doing.
+_HOPELESS = 5
+
+Told = Callable[[str, Progress], None]
+
+
+class ClassRun:
+    """One run over what is due. `tell` gets a line for each outcome ("" when only time passed)."""
+
+    def __init__(
+        self, store: Store, engine: Engine, assignment: Assignment, current: Fingerprint, tell: Told
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._assignment = assignment
+        self._current = current
+        self._tell = tell
+        self._due: deque[Submitted] = deque()
+        self._running: dict[str, tuple[Submitted, str]] = {}  # key → submission, zip's stamp
+        self._failed: set[str] = set()
+        self._succeeded = False
+        states = list(store.states().values())
+        self.progress = Progress(
+            total=len(states), done=states.count(State.DONE), parked=states.count(State.PARKED)
+        )
+
+    def grade(self, due: Sequence[Submitted]) -> None:
+        """Grade all of `due`; returns when each is done or parked.
+
+        When it is stopped (Ctrl-C, a full disk, an engine that is lost, everything failing), what
+        was running goes back in line, nothing is charged for it, and the exception goes on.
+        """
+        self._due.extend(due)
+        try:
+            while self._due or self._running:
+                self._hand_out()
+                self._take_in()
+        finally:
+            self._store.put_back(self._running)
+
+    def _hand_out(self) -> None:
+        for worker in self._engine.idle():
+            if not self._due:
+                break
+            one = self._due.popleft()
+            now = datetime.now(UTC)
+            stamp = stamp_of([one.zip_path])  # before it is read
+            self._running[one.key] = (one, stamp)
+            self._store.start(one.key, worker, now)
+            self.progress.running[one.key] = Running(one.key, now, worker)
+            self._engine.start(worker, _order(one))
+
+    def _take_in(self) -> None:
+        stages: dict[str, str] = {}
+        ended: list[Ended] = []
+        for event in self._engine.wait(_WAIT_SECONDS):
+            if isinstance(event, AtStage):
+                stages[event.key] = event.stage
+            else:
+                ended.append(event)
+        self._hand_out()  # first: writing takes a moment in which a worker would wait
+        self.progress.slots = self._engine.slots()
+        self._note_stages(stages)
+        for event in ended:
+            key = event.outcome.key
+            if key not in self._running:
+                continue  # of an attempt that was given up
+            if isinstance(event.outcome, Graded):
+                line = self._keep(event.outcome)
+            else:
+                line = self._fail(event.outcome, event.worker)
+            del self._running[key]
+            del self.progress.running[key]
+            self._tell(line, self.progress)
+        if not ended:
+            self._tell("", self.progress)
+        self._check_hope()
+
+    def _note_stages(self, stages: Mapping[str, str]) -> None:
+        for key, stage in stages.items():
+            if key in self.progress.running:
+                running = self.progress.running[key]
+                self.progress.running[key] = Running(key, running.since, running.worker, stage)
+        if stages:
+            self._store.show_stages(stages)
+
+    def _keep(self, graded: Graded) -> str:
+        one, stamp = self._running[graded.key]
+        folder = self._store.results / REPORTS_FOLDER / graded.key
+        earlier = self._store.latest_number(graded.key)
+        write_report_files(folder, graded.report, graded.page, earlier)
+        marks = total(with_adjustments(graded.awards, self._store.adjustments(graded.key)))
+        late = late_penalty(marks, one.late_seconds, self._assignment)
+        self._store.finish(_result(graded, one, self._current), graded.report, stamp, late)
+        self._succeeded = True
+        self.progress.done += 1
+        self.progress.seconds.append(graded.seconds)
+        return _told_marks(graded, late, self._assignment.max_marks)
+
+    def _fail(self, failed: Failed, worker: str) -> str:
+        state = self._store.fail(
+            failed.key, failed.fault, worker, datetime.now(UTC), most_attempts=MOST_ATTEMPTS
+        )
+        self._failed.add(failed.key)
+        if state is State.WAITING:
+            self._due.append(self._running[failed.key][0])
+            return f"{failed.key}: will be tried again: {failed.fault}"
+        self.progress.parked += 1
+        return f"{failed.key}: parked, not marked: {failed.fault}"
+
+    def _check_hope(self) -> None:
+        if not self._succeeded and len(self._failed) >= _HOPELESS:
+            (fault,) = self._store.last_faults(1)
+            raise InternalFault(
+                f"every submission so far failed through the grader's own fault: {fault}",
+                hint="mend that and run the same command again: nobody was marked by it",
+            )
+
+
+def _order(one: Submitted) -> Order:
+    try:
+        size_bytes = one.zip_path.stat().st_size
+    except OSError:
+        size_bytes = -1  # the worker says what is wrong with it
+    return Order(one.key, one.zip_path, one.zip_name, size_bytes)
+
+
+def _result(graded: Graded, one: Submitted, current: Fingerprint) -> PastResult:
+    return PastResult(
+        number=0,
+        key=graded.key,
+        graded_at=datetime.now(UTC),
+        who="",
+        why="",
+        fingerprint=Fingerprint(
+            zip_sha256=graded.zip_sha256 or content_hash(one.zip_path),
+            truth_sha256=current.truth_sha256,
+            definition_sha256=current.definition_sha256,
+            grader=current.grader,
+        ),
+        seconds=graded.seconds,
+        verdict=graded.verdict,
+        marks=graded.marks,
+        awards=graded.awards,
+        report={},
+    )
+
+
+def _told_marks(graded: Graded, late: Decimal, most: Decimal) -> str:
+    charged = f", {late:f} off for lateness" if late else ""
+    return (
+        f"{graded.key}: {graded.verdict}, {graded.marks:f} of {most:f}{charged}, "
+        f"in {graded.seconds:.0f} s"
+    )

@@ -1,0 +1,344 @@
+"""`grader class` and what belongs to it: status, regrade, diff, adjust."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.classroom.progress import (
+    Progress,
+    counted,
+    running_lines,
+    summary,
+)
+from grader.classroom.records import Setup, State
+from grader.classroom.run_lock import who_runs
+from grader.classroom.store import REPORTS_FOLDER, open_store
+from grader.cli.options import ASSIGNMENT, EXIT_GRADER, EXIT_MET, EXIT_NOT_MET, UNSAFE
+from grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from grader.classroom.grade_class import Outcome, Workers
+
+_EXIT_STOPPED = 130
+_QUIET_SECONDS = 60.0
+_PATH = click.Path(path_type=Path)
+
+RESULTS = click.argument("results", metavar="RESULTS", type=_PATH)
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many submissions are graded at the same time on this machine. Default: one for each "
+    "GPU, else for each core, as far as memory goes.",
+)
+SCHEDULER = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="A Dask scheduler whose workers grade, e.g. tcp://head:8786 (Slurm, PBS, Kubernetes).",
+)
+BECAUSE = click.option(
+    "--because", required=True, metavar="TEXT", help="The reason; it stays in the record."
+)
+
+
+@click.command("class")
+@click.argument("submissions", metavar="SUBMISSIONS/", type=_PATH)
+@click.option(
+    "--gt",
+    "masks",
+    metavar="MASKS/",
+    type=_PATH,
+    help="Ground-truth masks, e.g. MASKS/test.",
+)
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=_PATH,
+    help="The hidden images. Default: the sibling tree with the masks' relative names.",
+)
+@click.option(
+    "--labels",
+    metavar="CSV",
+    type=_PATH,
+    help="Labels, columns image_name,label. Default: the class folders' names.",
+)
+@click.option(
+    "--classes",
+    metavar="DIR|FILE",
+    type=_PATH,
+    help="All class names in the order of the network's outputs. Default: the definition's.",
+)
+@ASSIGNMENT
+@click.option(
+    "--out",
+    "results",
+    metavar="RESULTS",
+    type=_PATH,
+    default=Path("results"),
+    show_default=True,
+    help="Where the class is kept: class.sqlite, and a report for each submission.",
+)
+@click.option(
+    "--roster",
+    metavar="CSV",
+    type=_PATH,
+    help="Names, ids and times of the class; beside what the platform's download says.",
+)
+@WORKERS
+@SCHEDULER
+@click.option("--force", is_flag=True, help="Grade everything again, also what has not changed.")
+@click.option("--no-independent", is_flag=True, help="Skip the checkpoints' own evaluation.")
+@click.option(
+    "--probe",
+    "probed",
+    is_flag=True,
+    help="Run each program again on renamed, re-encoded and mirrored images. Costs two to four "
+    "more runs, and no marks.",
+)
+@UNSAFE
+def class_(
+    submissions: Path,
+    masks: Path | None,
+    images: Path | None,
+    labels: Path | None,
+    classes: Path | None,
+    assignment: str,
+    results: Path,
+    roster: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    force: bool,
+    no_independent: bool,
+    probed: bool,
+    unsafe_no_sandbox: bool,
+) -> None:
+    """Grade a whole class. Stop it, kill it, repeat it: what is done is kept and not done again.
+
+    SUBMISSIONS/ is a folder of zips, or what Moodle, Gradescope or Canvas gives as the download of
+    all submissions.
+    """
+    from grader.assignments.load import load_assignment
+    from grader.classroom.grade_class import grade_class
+    from grader.classroom.intake import read_submissions
+
+    setup = Setup(
+        submissions=submissions.absolute(),
+        masks=_absolute(masks),
+        images=_absolute(images),
+        labels=_absolute(labels),
+        classes=_absolute(classes),
+        roster=_absolute(roster),
+        assignment=assignment
+        if not Path(assignment).exists()
+        else str(Path(assignment).absolute()),
+        independent=not no_independent,
+        probed=probed,
+        unsafe_no_sandbox=unsafe_no_sandbox,
+    )
+    chosen = _workers(workers, scheduler)
+    submitted = read_submissions(setup.submissions, load_assignment(assignment), setup.roster)
+    with _shown(results) as display:
+        outcome = grade_class(results, setup, submitted, chosen, display.tell, force=force)
+    _end(results, outcome)
+
+
+@click.command()
+@RESULTS
+def status(results: Path) -> None:
+    """Say how far a class is: done, running, parked, and when it will be through."""
+    now = datetime.now(UTC)
+    with open_store(results) as store:
+        info = store.info()
+        states = list(store.states().values())
+        running = {one.key: one for one in store.running()}
+        progress = Progress(
+            total=len(states),
+            done=states.count(State.DONE),
+            parked=states.count(State.PARKED),
+            running=running,
+            seconds=list(store.seconds()),
+        )
+        faults = store.faults()
+    at_work = who_runs(results)
+    if not at_work:
+        progress.running = {}
+    click.echo(f"{info.title} ({info.assignment_id}), {info.setup.submissions}")
+    click.echo(summary(progress, now))
+    for line in running_lines(progress, now):
+        click.echo(f"  {line}")
+    for key, fault in faults.items():
+        click.echo(f"  {key} is parked, not marked: {fault}")
+    complete = progress.done == progress.total
+    if at_work:
+        click.echo(f"at work: {at_work}")
+    elif not complete:
+        click.echo("nobody is at work: run the same `grader class` command again to go on")
+    sys.exit(EXIT_MET if complete else EXIT_NOT_MET)
+
+
+@click.command()
+@RESULTS
+@click.argument("entries", metavar="[ENTRY]...", nargs=-1)
+@BECAUSE
+@WORKERS
+@SCHEDULER
+def regrade(
+    results: Path,
+    entries: Sequence[str],
+    because: str,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    """Grade submissions again; without ENTRY, those whose zip, truth or definition has changed.
+
+    The results so far stay in the history, with who, when and why; adjustments stay in force.
+    """
+    from grader.classroom import grade_class
+
+    chosen = _workers(workers, scheduler)
+    with _shown(results) as display:
+        outcome = grade_class.regrade(results, entries, because, chosen, display.tell)
+    _end(results, outcome)
+
+
+@click.command()
+@click.argument("before", metavar="RESULTS", type=_PATH)
+@click.argument("after", metavar="[RESULTS]", type=_PATH, required=False)
+def diff(before: Path, after: Path | None) -> None:
+    """Show whose marks changed and why, between two results folders.
+
+    With one folder: between each submission's current result and the one before it. Exits with 1
+    when marks changed.
+    """
+    from grader.classroom.compare import compare, compare_with_past
+
+    with open_store(before) as old:
+        if after is None:
+            changes = compare_with_past(old)
+        else:
+            with open_store(after) as new:
+                changes = compare(old, new)
+    for change in changes:
+        name = f" ({change.name})" if change.name else ""
+        marks = ["none" if one is None else f"{one:f}" for one in (change.before, change.after)]
+        click.echo(f"{change.key}{name}: {marks[0]} → {marks[1]}")
+        for reason in change.reasons:
+            click.echo(f"  {reason}")
+    click.echo(f"{len(changes)} changed" if changes else "no marks changed")
+    sys.exit(EXIT_NOT_MET if changes else EXIT_MET)
+
+
+@click.command()
+@RESULTS
+@click.argument("entry", metavar="ENTRY")
+@click.argument("criterion", metavar="CRITERION")
+@click.argument("marks", metavar="MARKS")
+@BECAUSE
+def adjust(results: Path, entry: str, criterion: str, marks: str, because: str) -> None:
+    """Set the marks of one criterion of one submission by hand. Regrading leaves them alone."""
+    from grader.classroom import adjust as by_hand
+
+    adjusted = by_hand.adjust(results, entry, criterion, marks, because)
+    click.echo(
+        f"{adjusted.submitted.key}: {criterion} is {marks} now; "
+        f"{adjusted.marks or 0:f} of {adjusted.max_marks:f} in all"
+    )
+
+
+# ------------------------------------------------------------------- what is shown
+
+
+class _Display:
+    """Lines for a log, and on a terminal below them what runs at this moment."""
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+        self._drawn = 0
+        self._summed_at = time.monotonic()
+
+    def tell(self, line: str, progress: Progress) -> None:
+        """Show an outcome; "" only keeps the clock going."""
+        self.clear()
+        now = datetime.now(UTC)
+        if line:
+            click.echo(f"{counted(progress.done + progress.parked, progress.total)} {line}")
+        if self._live:
+            self._draw([summary(progress, now), *running_lines(progress, now)])
+        elif time.monotonic() - self._summed_at >= _QUIET_SECONDS:
+            self._summed_at = time.monotonic()
+            click.echo(summary(progress, now))
+
+    def clear(self) -> None:
+        """Take the live lines away."""
+        if self._drawn:
+            click.echo(f"\033[{self._drawn}F\033[J", nl=False)
+            self._drawn = 0
+
+    def _draw(self, lines: Sequence[str]) -> None:
+        columns, rows = os.get_terminal_size(sys.stdout.fileno())
+        shown = [line[: max(1, columns - 1)] for line in lines[: max(1, rows - 1)]]
+        click.echo("\n".join(shown))
+        self._drawn = len(shown)
+
+
+@contextmanager
+def _shown(results: Path) -> Iterator[_Display]:
+    """A display that goes away in the end. Ctrl-C, and a batch system's SIGTERM, stop the run
+    cleanly: what is done is kept, and the way to go on is told."""
+    display = _Display()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield display
+    except KeyboardInterrupt:
+        display.clear()
+        click.echo(f"stopped; what is done is kept in {results}", err=True)
+        click.echo(f"  → go on with: {shlex.join(['grader', *sys.argv[1:]])}", err=True)
+        sys.exit(_EXIT_STOPPED)
+    finally:
+        display.clear()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(results: Path, outcome: Outcome) -> None:
+    """Say what the run has done, and exit: 3 when something could not be graded."""
+    if outcome.due == 0:
+        click.echo("nothing to do: every result is up to date")
+    click.echo(f"{outcome.done} done, reports in {results / REPORTS_FOLDER}/")
+    for key in outcome.gone:
+        click.echo(f"  {key} is no longer among the submissions; its results are kept")
+    if outcome.stale:
+        click.echo(
+            f"  {len(outcome.stale)} more rest on what has changed since: "
+            "`grader regrade` without ENTRY grades them again"
+        )
+    for key, fault in outcome.parked.items():
+        click.echo(f"  {key} is parked, not marked: {fault}")
+    if outcome.parked:
+        click.echo("  run the same command again once that is mended", err=True)
+    sys.exit(EXIT_GRADER if outcome.parked else EXIT_MET)
+
+
+def _workers(number: int | None, scheduler: str | None) -> Workers:
+    from grader.classroom.grade_class import Workers
+
+    if number is not None and scheduler is not None:
+        raise UsageError(
+            "--workers and --scheduler exclude each other",
+            hint="a scheduler has workers of its own",
+        )
+    return Workers(number, scheduler)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
