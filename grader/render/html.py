@@ -1,23 +1,18 @@
 """report.html: the whole report as one page that needs nothing but itself.
 
-- Every text goes through Jinja's autoescaping and, before that, through `printable`: no place in a
-  template can forget it.
-- A Content-Security-Policy allows the page's own style and script by their hashes, pictures inside
-  the page, and nothing else: what slipped through the escaping would still not run.
-- The page reads without JavaScript; the script only sorts and filters the gallery.
+See `grader.render.self_contained` for what keeps it harmless. The page reads without JavaScript;
+the script only sorts and filters the gallery.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup, escape
 
 from grader.model import Award, Gallery, Measurement, Report
@@ -34,8 +29,7 @@ from grader.render.charts import (
 from grader.render.confusion import Confusion, confusion_of
 from grader.render.histogram import Histogram, histogram_of
 from grader.render.printable import printable, shortened
-
-TEMPLATES = Path(__file__).with_name("templates")
+from grader.render.self_contained import TEMPLATES, page_environment, page_policy, page_source
 
 # Pictures in one page, as bytes before base64 makes four of three: together below 15 MB.
 PICTURES_BYTES = 10_500_000
@@ -89,21 +83,19 @@ def html(report: Report, *, audience: Audience = "ta") -> str:
     """The page as text, to be written as UTF-8. Equal reports give equal pages."""
     report = seen_by(report, audience)
     measured = {measurement.id: measurement for measurement in report.measurements}
-    style, script = _source("report.css"), _source("report.js")
+    style, script = page_source(TEMPLATES / "report.css"), page_source(TEMPLATES / "report.js")
     shots, left_out = choose_shots(report.gallery)
     return _template().render(
         report=report,
         audience=audience,
         style=style,
         script=script,
-        policy=_policy(style, script),
+        policy=page_policy(style, script),
         criteria=[
             _Criterion(
                 award,
                 measured.get(award.measurement),
-                None
-                if award.is_manual
-                else curve_chart(award, measured.get(award.measurement)),
+                None if award.is_manual else curve_chart(award, measured.get(award.measurement)),
             )
             for award in report.awards
         ],
@@ -216,14 +208,7 @@ def _flattened(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[st
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(TEMPLATES)
     environment.filters.update(
         value=figures.value,
         percent=figures.percent,
@@ -249,11 +234,6 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _shown(content: Any) -> str:
-    """Whatever a template prints, made visible; only what the templates built stays as it is."""
-    return content if isinstance(content, Markup) else printable(str(content))
-
-
 def _output(text: str) -> Markup:
     """What a program printed: bounded, on its own lines, escaped."""
     bounded, _ = shortened(text, OUTPUT_CHARS)
@@ -270,29 +250,3 @@ def _data_uri(picture: bytes) -> Markup:
         raise ValueError("a picture of the gallery is neither PNG nor JPEG")
     # Only the base64 alphabet: nothing in it needs escaping.
     return Markup(f"data:image/{kind};base64,{base64.b64encode(picture).decode()}")
-
-
-@cache
-def _source(name: str) -> Markup:
-    """The page's own style or script, as it stands beside the templates."""
-    text = (TEMPLATES / name).read_text("utf-8")
-    assert "</" not in text, "would end its element early"
-    return Markup(text)
-
-
-def _policy(style: str, script: str) -> str:
-    """The Content-Security-Policy of the page (W3C CSP 3): own style and script, data: pictures."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src 'sha256-{_digest(style)}'",
-            f"script-src 'sha256-{_digest(script)}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
