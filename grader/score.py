@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.experiments import Ran, run_experiments
 from grader.model import (
     Assignment,
     CaseRun,
@@ -116,6 +117,7 @@ def score(
         journey.findings += inspected.findings
         layout = _open(journey, inspected)
         outputs: tuple[Collected, ...] = ()
+        ran = Ran()
         evaluated: IndependentEvaluation | None = None
         if layout is not None:
             if staged_images is None:
@@ -126,8 +128,9 @@ def score(
             if independent and assignment.checkpoint is not None:
                 with journey.stage("independent", "evaluating the checkpoint independently"):
                     evaluated = _evaluate(journey, layout, trained, _joined(outputs))
+            ran = _experiment(journey, layout, outputs, independent=independent)
         with journey.stage("measure", "measuring"):
-            measurements, noted = measure(outputs, truth, assignment)
+            measurements, noted = measure(outputs, truth, assignment, ran.gathered, ran.void)
             awards = award(assignment, measurements)
         evidence: Probe | None = None
         if layout is not None:
@@ -151,6 +154,7 @@ def score(
             independent=evaluated,
             gallery=gallery,
             probe=evidence,
+            experiments=ran.experiments,
             provenance=describe_provenance(inspected, truth, assignment, backend),
             volatile=describe_volatile(started, journey.durations),
         )
@@ -199,6 +203,33 @@ def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> tupl
             journey.findings += output.findings
             collected.append(output)
     return tuple(collected)
+
+
+def _experiment(
+    journey: _Journey,
+    layout: CheckedLayout,
+    outputs: Sequence[Collected],
+    *,
+    independent: bool,
+) -> Ran:
+    """The experiments and layers of the definition, where it has any."""
+    if not journey.assignment.experiments and not journey.assignment.probes:
+        return Ran()
+    with journey.stage("experiments", "looking at each experiment"):
+        ran = run_experiments(
+            layout,
+            journey.assignment,
+            journey.truth,
+            journey.backend,
+            journey.scratch / "experiments",
+            journey.runs,
+            outputs,
+            journey.environment,
+            journey.progress,
+            independent=independent,
+        )
+    journey.findings += ran.findings
+    return ran
 
 
 def _joined(outputs: Sequence[Collected]) -> Collected:

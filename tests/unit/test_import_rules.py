@@ -40,7 +40,8 @@ ALLOWED: dict[str, set[str]] = {
         "packing",
     },
     "similarity": {"stages", "sandbox", "readers", "source", "render", "metrics"},
-    "score": {"provenance", "render", "stages", "sandbox"},
+    "experiments": {"stages", "sandbox", "readers", "metrics"},
+    "score": {"experiments", "provenance", "render", "stages", "sandbox"},
     "check": {"stages", "sandbox"},
     "starter": set(),
     "integrations": set(),
@@ -63,7 +64,11 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
 }
 TENSOR_ROOMS = {"networks"}
-TENSOR_MODULES = {"grader/stages/evaluate_checkpoint.py", "grader/readers/safetensors_file.py"}
+TENSOR_MODULES = {
+    "grader/stages/measure_heatmaps.py",
+    "grader/stages/evaluate_checkpoint.py",
+    "grader/readers/safetensors_file.py",
+}
 
 
 def _modules() -> list[Path]:
