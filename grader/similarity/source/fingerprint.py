@@ -1,0 +1,309 @@
+"""One submission's Python → hashes: order-free features, winnowed k-grams, units.
+
+Channel A, free of order: statements and calls (hashes of whole subtrees), and the shapes of calls
+(callee, keywords, constants), which survive when arguments are pulled out. Channel B, in order:
+k-grams of tokens, winnowed (Schleimer, Wilkerson & Aiken, SIGMOD 2003): every match of at least
+WINDOW + K − 1 tokens is found.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.similarity.model import SourceText, SourceTree
+from grader.similarity.source.inline import inlined_order
+from grader.similarity.source.linearise import CUSTOMARY_ALIASES, SHAPE, Linearise, Sequence
+from grader.similarity.source.parse_text import parse_pieces, parse_text
+from grader.similarity.source.slice_hashes import Hashes, SliceHashes, text_hash
+from grader.similarity.source.symbols import Symbols
+
+# Raised whenever the same text gets other hashes: old caches and archives are told apart by it.
+VERSION = 1
+
+K, WINDOW = 24, 8
+# beside STATEMENT, CALL, SHAPE: a k-gram, a feature before temporaries were put in their places
+GRAM, AS_WRITTEN = 3, 4
+_BASE_K = 12  # a stretch of as many tokens that stands in the base code is base code
+_BASE_SHARE = 0.5  # a k-gram with at least this part of base code is base code
+# a call is a statement's value, or a part of it: one space of hashes
+_SALTS = np.array([0, 0, 0x5A17, 0x96A3, 0], np.uint64)
+
+Ints = npt.NDArray[np.int32]
+_NO_HASHES = np.zeros(0, np.uint64)
+_NO_INTS = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The canonical sequence of one submission.
+
+    `tokens` (n,) 64-bit, `lines` (n,), `units` (n,); text `i` of the tree has the tokens
+    `starts[i]` to `starts[i + 1]`. `features` (m, 5): kind, start, end, unit, line; SHAPE features
+    are slices of `shapes`. `plain` (p,) are the tokens before temporaries were put in their
+    places, and `plain_slices` (m, 2) the features in them.
+    """
+
+    tokens: Hashes
+    lines: Ints
+    units: Ints
+    starts: Ints
+    shapes: Hashes
+    features: Ints
+    num_units: int
+    plain: Hashes
+    plain_slices: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCode:
+    """What every student was given: sorted hashes of features and of short stretches."""
+
+    features: Hashes
+    stretches: Hashes
+
+    @property
+    def digest(self) -> str:
+        """Names this base code in caches."""
+        return f"{text_hash(self.features.tobytes().hex() + self.stretches.tobytes().hex()):016x}"
+
+
+NO_BASE = BaseCode(_NO_HASHES, _NO_HASHES)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """One submission without its base code. All arrays (m,): a hash, its kind, unit and size in
+    tokens; no text can be had back from it."""
+
+    name: str
+    hashes: Hashes
+    kinds: npt.NDArray[np.uint8]
+    units: Ints
+    sizes: npt.NDArray[np.uint16]
+    num_units: int
+    num_tokens: int
+    own_tokens: int
+    num_files: int
+    num_lines: int
+
+
+# ------------------------------------------------------------------------------- tokens
+
+
+def tokens_of(tree: SourceTree) -> Tokens:
+    """Read all texts of a submission; its units are numbered through."""
+    symbols = Symbols()
+    own = frozenset(part for text in tree.texts for part in _module_names(text.path))
+    sequences = list(_sequences(tree.texts, symbols, own))
+    meanings = np.array([_hash(meaning) for meaning in symbols.meanings()], np.uint64)
+    return _joined(sequences, meanings)
+
+
+@lru_cache(maxsize=1 << 17)
+def _hash(meaning: str) -> int:
+    return text_hash(meaning)
+
+
+def _module_names(path: str) -> Iterator[str]:
+    *folders, name = path.split("/")
+    yield from folders
+    yield name.partition(".")[0]
+
+
+def _sequences(
+    texts: tuple[SourceText, ...], symbols: Symbols, own: frozenset[str]
+) -> Iterator[Sequence]:
+    aliases: dict[str, str] = {}
+    notebook = None
+    for text in texts:
+        if text.cell is None or text.path != notebook:
+            aliases = dict(CUSTOMARY_ALIASES)
+            notebook = text.path
+        yield _sequence(text.text, symbols, own, aliases)
+
+
+def _sequence(
+    text: str, symbols: Symbols, own: frozenset[str], aliases: dict[str, str]
+) -> Sequence:
+    tree = parse_text(text)
+    if tree is not None:
+        writer = Linearise(symbols, own, aliases)
+        try:
+            writer.body(tree.body)
+            return writer.finished()
+        except RecursionError:  # nested too deeply: statement by statement
+            del tree
+    writer = Linearise(symbols, own, aliases)
+    for statement in parse_pieces(text):
+        _write_piece(writer, statement)
+    return writer.finished()
+
+
+def _write_piece(writer: Linearise, statement: ast.stmt) -> None:
+    try:
+        writer.body([statement])
+    except RecursionError:
+        return  # what was written of it stays: the beginning of an expression
+
+
+def _joined(sequences: list[Sequence], meanings: Hashes) -> Tokens:
+    tokens, plain, shapes = [_NO_HASHES], [_NO_HASHES], [_NO_HASHES]
+    lines, units = [_NO_INTS], [_NO_INTS]
+    features, slices = [_NO_INTS.reshape(0, 5)], [_NO_INTS.reshape(0, 2)]
+    starts = [0]
+    num_units = num_plain = num_shapes = 0
+    for sequence in sequences:
+        order, first, last = inlined_order(len(sequence.tokens), sequence.inlines)
+        start = starts[-1]
+        symbols = meanings[_array(sequence.tokens)]
+        plain.append(symbols)
+        tokens.append(symbols[order])
+        lines.append(_array(sequence.lines)[order])
+        units.append(_array(sequence.units)[order] + num_units)
+        shapes.append(meanings[_array(sequence.shapes)])
+        rows = _array(sequence.features).reshape(-1, 5).copy()
+        slices.append(rows[:, 1:3] + num_plain)
+        whole = rows[:, 0] != SHAPE
+        rows[whole, 1] = first[rows[whole, 1]] + start
+        rows[whole, 2] = last[rows[whole, 2] - 1] + start
+        rows[~whole, 1:3] += num_shapes
+        rows[:, 3] += num_units
+        features.append(rows)
+        starts.append(start + len(order))
+        num_units += sequence.num_units
+        num_plain += len(symbols)
+        num_shapes += len(sequence.shapes)
+    return Tokens(
+        tokens=np.concatenate(tokens),
+        lines=np.concatenate(lines),
+        units=np.concatenate(units),
+        starts=np.array(starts, np.int32),
+        shapes=np.concatenate(shapes),
+        features=np.concatenate(features),
+        num_units=num_units,
+        plain=np.concatenate(plain),
+        plain_slices=np.concatenate(slices),
+    )
+
+
+def _array(values: object) -> Ints:
+    return np.array(values, np.int32)
+
+
+# ------------------------------------------------------------------------------- hashes
+
+
+def base_code(trees: list[SourceTree]) -> BaseCode:
+    """The hashes of everything that was given out."""
+    features, stretches = [NO_BASE.features], [NO_BASE.stretches]
+    for tree in trees:
+        tokens = tokens_of(tree)
+        features.append(_feature_hashes(tokens)[0])
+        grams, inside = _grams(tokens, _BASE_K)
+        stretches.append(grams[inside])
+    return BaseCode(np.unique(np.concatenate(features)), np.unique(np.concatenate(stretches)))
+
+
+def fingerprint(tree: SourceTree, base: BaseCode = NO_BASE) -> Fingerprint:
+    """The hashes of `tree` without what is `base` code."""
+    return fingerprint_of(tree, tokens_of(tree), base)
+
+
+def fingerprint_of(tree: SourceTree, tokens: Tokens, base: BaseCode) -> Fingerprint:
+    covered = base_tokens(tokens, base)
+    hashes, rows = _feature_hashes(tokens)
+    kept = ~_is_in(hashes, base.features)
+    grams, places = _own_grams(tokens, covered)
+    return Fingerprint(
+        name=tree.name,
+        hashes=np.concatenate([hashes[kept], grams]),
+        kinds=np.concatenate([rows[kept, 0], np.full(len(grams), GRAM)]).astype(np.uint8),
+        units=np.concatenate([rows[kept, 3], tokens.units[places]]).astype(np.int32),
+        sizes=np.concatenate(
+            [np.minimum(rows[kept, 2] - rows[kept, 1], 0xFFFF), np.full(len(grams), K)]
+        ).astype(np.uint16),
+        num_units=tokens.num_units,
+        num_tokens=len(tokens.tokens),
+        own_tokens=int(len(covered) - covered.sum()),
+        num_files=len({text.path for text in tree.texts}),
+        num_lines=sum(text.text.count("\n") + 1 for text in tree.texts),
+    )
+
+
+def base_tokens(tokens: Tokens, base: BaseCode) -> npt.NDArray[np.bool_]:
+    """(n,) whether a token lies in a stretch of base code."""
+    count = len(tokens.tokens)
+    covered = np.zeros(count, np.bool_)
+    if not len(base.stretches) or count < _BASE_K:
+        return covered
+    grams, inside = _grams(tokens, _BASE_K)
+    starts = np.flatnonzero(inside & _is_in(grams, base.stretches))
+    depth = np.zeros(count + 1, np.int32)
+    np.add.at(depth, starts, 1)
+    np.add.at(depth, starts + _BASE_K, -1)
+    return np.cumsum(depth[:-1]) > 0
+
+
+def _feature_hashes(tokens: Tokens) -> tuple[Hashes, Ints]:
+    """The hash of every feature and its row of `tokens.features`; where a temporary was put in its
+    place, the feature as it was written follows as one more."""
+    rows = tokens.features
+    hashes = np.zeros(len(rows), np.uint64)
+    of_call = rows[:, 0] == SHAPE
+    for chosen, sequence in ((~of_call, tokens.tokens), (of_call, tokens.shapes)):
+        slices = rows[chosen]
+        hashes[chosen] = SliceHashes(sequence)(slices[:, 1], slices[:, 2])
+    written = SliceHashes(tokens.plain)(tokens.plain_slices[:, 0], tokens.plain_slices[:, 1])
+    other = ~of_call & (written != hashes)
+    again = rows[other].copy()
+    again[:, 0] = AS_WRITTEN
+    rows, hashes = np.concatenate([rows, again]), np.concatenate([hashes, written[other]])
+    return hashes ^ _SALTS[rows[:, 0]], rows
+
+
+def _grams(tokens: Tokens, k: int) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """Hashes of all slices of `k` tokens, and which of them lie inside one text."""
+    grams = SliceHashes(tokens.tokens).grams(k)
+    inside = np.ones(len(grams), np.bool_)
+    for start in tokens.starts[1:-1]:
+        inside[max(0, start - k + 1) : start] = False
+    return grams, inside
+
+
+def _own_grams(tokens: Tokens, covered: npt.NDArray[np.bool_]) -> tuple[Hashes, Ints]:
+    """The winnowed k-grams that are not base code, and their first tokens."""
+    grams, inside = _grams(tokens, K)
+    chosen = [
+        start + _winnowed(grams[start : end - K + 1])
+        for start, end in zip(tokens.starts[:-1], tokens.starts[1:], strict=True)
+        if end - start >= K
+    ]
+    places = np.concatenate([np.zeros(0, np.int64), *chosen])
+    base = np.concatenate([[0], np.cumsum(covered)])
+    own = (base[places + K] - base[places]) < _BASE_SHARE * K
+    places = places[own & inside[places]]
+    return grams[places] ^ _SALTS[GRAM], places.astype(np.int32)
+
+
+def _winnowed(grams: Hashes) -> npt.NDArray[np.int64]:
+    """Positions of the rightmost minimum of every window, without repetition."""
+    if len(grams) <= WINDOW:
+        return np.array([len(grams) - 1 - int(np.argmin(grams[::-1]))])
+    windows = np.lib.stride_tricks.sliding_window_view(grams, WINDOW)
+    rightmost = WINDOW - 1 - np.argmin(windows[:, ::-1], axis=1)
+    return np.unique(np.arange(len(windows)) + rightmost)
+
+
+def _is_in(values: Hashes, ordered: Hashes) -> npt.NDArray[np.bool_]:
+    """Whether each value is in a sorted array."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    found: npt.NDArray[np.bool_] = ordered[places] == values
+    return found

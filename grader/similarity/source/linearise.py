@@ -1,0 +1,650 @@
+"""A tree → a sequence of tokens that renaming, formatting and spelling do not change.
+
+The tree is written in pre-order, one token a node, in canonical form:
+
+- a name bound anywhere in the submission is one and the same token; a name of a library is its
+  full path (`nn.Conv2d` after `from torch import nn` → `torch.nn.Conv2d`); numbers stay; strings
+  are one token, because they are what is edited first and what an assignment prescribes;
+- `x += 1` is `x = x + 1`; `a > b` is `b < a`; `not a == b` is `a != b`; a constant stands right
+  of `+`, `*` and `==`; `if not c: A else: B` is `if c: B else: A`; `A if c else B` is an `if`;
+  keywords are sorted; comprehensions are one kind;
+- docstrings, prints, logging, imports, annotations, `pass` and plain assignment targets are left
+  out; a name that is bound once and used once, soon after, is replaced by what it stands for.
+
+Because the order is pre-order, every subtree is a slice of the sequence, so statements, calls and
+k-grams are all hashed from one array of prefix sums (grader/similarity/source/slice_hashes.py).
+"""
+
+# ruff: noqa: N802, N815 - handlers are called as the nodes that they write
+
+from __future__ import annotations
+
+import ast
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from grader.similarity.source.symbols import Symbols
+
+# Kinds of features: how much context a feature holds.
+STATEMENT, CALL, SHAPE = 0, 1, 2
+
+_MIN_FEATURE_TOKENS = 3  # `x = y` says nothing
+_UNIT_STATEMENTS = 40  # module-level code is cut into units of as many statements
+
+_COMMUTES = (ast.Add, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
+_MIRRORED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
+_INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+_TALK = frozenset({"print", "pprint", "display"})
+_LOGGERS = frozenset({"logger", "logging", "log", "warnings"})
+_LEFT_OUT = ("Import", "ImportFrom", "Pass", "Global", "Nonlocal", "TypeAlias", "Delete")
+# Names that nobody imports in a notebook's later cells or a broken file, and everybody means.
+CUSTOMARY_ALIASES = {
+    "np": "numpy",
+    "plt": "matplotlib.pyplot",
+    "pd": "pandas",
+    "torch": "torch",
+    "nn": "torch.nn",
+    "cv2": "cv2",
+}
+
+
+def _numbers() -> array[int]:
+    return array("i")
+
+
+@dataclass(slots=True)
+class Sequence:
+    """The tokens of one text, its features and its units.
+
+    `tokens`, `lines`, `units`: one number a token. `shapes` is a second sequence: of each call
+    only callee, keywords and constants. `features` holds five numbers each: kind, start, end (a
+    slice of `tokens`, of `shapes` for SHAPE), unit, line. Units are functions, class bodies and
+    stretches of module-level code.
+    """
+
+    tokens: array[int] = field(default_factory=_numbers)
+    lines: array[int] = field(default_factory=_numbers)
+    units: array[int] = field(default_factory=_numbers)
+    shapes: array[int] = field(default_factory=_numbers)
+    features: array[int] = field(default_factory=_numbers)
+    # (start, start of the value, end, where it is used) of what temporaries stand for
+    inlines: list[tuple[int, int, int, int]] = field(default_factory=list)
+    num_units: int = 0
+
+
+class _Scope:
+    """How often the names of a function are bound and used."""
+
+    __slots__ = ("assigned", "loads", "position", "stores")
+
+    def __init__(self) -> None:
+        self.stores: dict[str, int] = {}
+        self.loads: dict[str, int] = {}
+        self.position: dict[str, int] = {}  # token of the last use
+        self.assigned: dict[str, tuple[int, int, int]] = {}  # start, value's start, end
+
+    def temporaries(self) -> Iterable[tuple[int, int, int, int]]:
+        for name, (start, value, end) in self.assigned.items():
+            if self.stores[name] == 1 and self.loads.get(name) == 1:
+                used = self.position[name]
+                if used >= end:
+                    yield start, value, end, used
+
+
+class Linearise:
+    """Writes trees into `out`. One instance for a text; `aliases` (local name → library path)
+    are shared by the cells of a notebook. Nesting beyond Python's limit raises RecursionError."""
+
+    def __init__(
+        self, symbols: Symbols, own_modules: frozenset[str], aliases: dict[str, str]
+    ) -> None:
+        self.out = Sequence()
+        self._symbols = symbols
+        self._own_modules = own_modules
+        self._aliases = aliases
+        self._line = 1
+        self._scope = _Scope()
+        self._functions = 0  # how deep in functions
+        self._statements = 0  # in this unit
+        self._in_class = False
+        self._handlers: dict[type[ast.AST], Callable[..., None]] = {
+            getattr(ast, name[4:]): getattr(self, name)
+            for name in dir(self)
+            if name.startswith("_on_") and hasattr(ast, name[4:])
+        }
+        for name in _LEFT_OUT:
+            if hasattr(ast, name) and getattr(ast, name) not in self._handlers:
+                self._handlers[getattr(ast, name)] = self._nothing
+        self._unit = self._new_unit()
+
+    def body(self, body: list[ast.stmt]) -> None:
+        """Write statements: a whole module, or one statement of a broken one."""
+        self._find_imports(body)
+        self._body(body)
+
+    def finished(self) -> Sequence:
+        self.out.inlines += self._scope.temporaries()
+        self._scope = _Scope()
+        return self.out
+
+    # ------------------------------------------------------------------ what is written
+
+    def _new_unit(self) -> int:
+        unit = self.out.num_units
+        self.out.num_units += 1
+        self._statements = 0
+        return unit
+
+    def _emit(self, symbol: int) -> None:
+        out = self.out
+        out.tokens.append(symbol)
+        out.lines.append(self._line)
+        out.units.append(self._unit)
+
+    def _node(self, name: str) -> None:
+        out = self.out
+        out.tokens.append(self._symbols.nodes[name])
+        out.lines.append(self._line)
+        out.units.append(self._unit)
+
+    def _feature(self, kind: int, start: int, end: int, line: int) -> None:
+        self.out.features.extend((kind, start, end, self._unit, line))
+
+    def _expr(self, node: ast.AST) -> None:
+        handler = self._handlers.get(type(node))
+        if handler is None:
+            self._generic(node)
+        else:
+            handler(node)
+
+    def _generic(self, node: ast.AST) -> None:
+        """A node without a rule: its type, then its children in order."""
+        self._node(type(node).__name__)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                if value and isinstance(value[0], ast.stmt):
+                    self._body(value)
+                else:
+                    for item in value:
+                        if isinstance(item, ast.AST):
+                            self._expr(item)
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                self._expr(value)
+
+    def _nothing(self, node: ast.AST) -> None:
+        """What says nothing about who wrote it."""
+
+    # ------------------------------------------------------------------ imports
+
+    def _find_imports(self, body: Iterable[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._expr(node)
+            elif isinstance(node, ast.Try | ast.If | ast.With):
+                self._find_imports(node.body)
+
+    def _on_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            top = alias.name.partition(".")[0]
+            if top in self._own_modules:
+                self._symbols.bound_names.add(alias.asname or top)
+            elif alias.asname:
+                self._aliases[alias.asname] = alias.name
+            else:
+                self._aliases[top] = top
+
+    def _on_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        own = bool(node.level) or module.partition(".")[0] in self._own_modules
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if own:
+                self._symbols.bound_names.add(name)
+            else:
+                self._aliases[name] = f"{module}.{alias.name}"
+
+    # ------------------------------------------------------------------ statements
+
+    def _body(self, body: list[ast.stmt]) -> None:
+        handlers = self._handlers
+        for node in body:
+            self._line = node.lineno
+            if not self._functions:
+                self._statements += 1
+                if self._statements > _UNIT_STATEMENTS:
+                    self._unit = self._new_unit()
+            handler = handlers.get(type(node))
+            if handler is None:
+                self._generic(node)
+            else:
+                handler(node)
+
+    def _whole(self, node: ast.AST) -> None:
+        """An expression that stands for a statement: a feature of its own."""
+        start = len(self.out.tokens)
+        line = self._line
+        self._expr(node)
+        end = len(self.out.tokens)
+        # of a call there is a feature already
+        if end - start >= _MIN_FEATURE_TOKENS and type(node) is not ast.Call:
+            self._feature(STATEMENT, start, end, line)
+
+    def _on_Expr(self, node: ast.Expr) -> None:
+        value = node.value
+        if isinstance(value, ast.Constant) or _is_talk(value):
+            return
+        self._whole(value)
+
+    def _on_Assign(self, node: ast.Assign) -> None:
+        self._assign(node.targets, node.value)
+
+    def _on_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is None:
+            self._target(node.target)
+        else:
+            self._assign([node.target], node.value)
+
+    def _assign(self, targets: list[ast.expr], value: ast.expr) -> None:
+        start = len(self.out.tokens)
+        self._node("Assign")
+        for target in targets:
+            self._target(target)
+        value_start = len(self.out.tokens)
+        self._whole(value)
+        if len(targets) == 1 and type(targets[0]) is ast.Name:
+            self._scope.assigned[targets[0].id] = (start, value_start, len(self.out.tokens))
+
+    def _on_AugAssign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        self._node("Assign")
+        self._target(target)
+        start = len(self.out.tokens)
+        line = self._line
+        self._node("BinOp")
+        self._node(type(node.op).__name__)
+        if isinstance(target, ast.Name):
+            self._name(target.id)
+        else:
+            self._expr(target)
+        self._expr(node.value)
+        self._feature(STATEMENT, start, len(self.out.tokens), line)
+
+    def _target(self, node: ast.expr) -> None:
+        """Only a target with an index is written: what a plain one is called says nothing."""
+        kind = type(node)
+        if kind is ast.Name:
+            self._bind(node.id)  # type: ignore[attr-defined]
+        elif kind is ast.Attribute:
+            self._symbols.bound_attrs.add(node.attr)  # type: ignore[attr-defined]
+        elif kind is ast.Subscript:
+            self._whole(node)
+        elif isinstance(node, ast.Tuple | ast.List):
+            for item in node.elts:
+                self._target(item)
+        elif isinstance(node, ast.Starred):
+            self._target(node.value)
+
+    def _bind(self, name: str) -> None:
+        self._symbols.bound_names.add(name)
+        if self._in_class:
+            self._symbols.bound_attrs.add(name)
+        stores = self._scope.stores
+        stores[name] = stores.get(name, 0) + 1
+
+    def _on_Return(self, node: ast.Return) -> None:
+        self._node("Return")
+        if node.value is not None:
+            self._whole(node.value)
+
+    def _on_Assert(self, node: ast.Assert) -> None:
+        self._node("Assert")
+        self._whole(node.test)
+
+    def _on_Raise(self, node: ast.Raise) -> None:
+        self._node("Raise")
+        if node.exc is not None:
+            self._whole(node.exc)
+
+    def _on_If(self, node: ast.If) -> None:
+        self._node("If")
+        test, body, orelse = node.test, node.body, node.orelse
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test = test.operand
+            if orelse:
+                body, orelse = orelse, body
+        self._whole(test)
+        self._body(body)
+        if orelse:
+            self._node("Else")
+            self._body(orelse)
+
+    def _on_IfExp(self, node: ast.IfExp) -> None:
+        self._node("If")
+        test, body, orelse = node.test, node.body, node.orelse
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test, body, orelse = test.operand, orelse, body
+        self._expr(test)
+        self._expr(body)
+        self._node("Else")
+        self._expr(orelse)
+
+    def _on_While(self, node: ast.While) -> None:
+        self._node("While")
+        self._whole(node.test)
+        self._body(node.body)
+        self._body(node.orelse)
+
+    def _on_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self._node("For")
+        self._target(node.target)
+        self._whole(node.iter)
+        self._body(node.body)
+        self._body(node.orelse)
+
+    _on_AsyncFor = _on_For
+
+    def _on_With(self, node: ast.With | ast.AsyncWith) -> None:
+        self._node("With")
+        for item in node.items:
+            if item.optional_vars is not None:
+                self._target(item.optional_vars)
+            self._whole(item.context_expr)
+        self._body(node.body)
+
+    _on_AsyncWith = _on_With
+
+    def _on_Try(self, node: ast.Try) -> None:
+        self._node("Try")
+        self._body(node.body)
+        for handler in node.handlers:
+            self._node("Except")
+            if handler.name:
+                self._bind(handler.name)
+            if handler.type is not None:
+                self._expr(handler.type)
+            self._body(handler.body)
+        self._body(node.orelse)
+        self._body(node.finalbody)
+
+    _on_TryStar = _on_Try
+
+    def _on_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        symbols = self._symbols
+        symbols.bound_names.add(node.name)
+        if not node.name.startswith("__"):
+            symbols.bound_attrs.add(node.name)
+        outer = (self._unit, self._statements, self._scope, self._in_class)
+        self._unit = self._new_unit()
+        self._scope, self._in_class = _Scope(), False
+        self._functions += 1
+        for decorator in node.decorator_list:
+            self._whole(decorator)
+        self._line = node.lineno
+        self._node("Def")
+        self._arguments(node.args)
+        self._body(node.body)
+        self.out.inlines += self._scope.temporaries()
+        self._functions -= 1
+        self._unit, self._statements, self._scope, self._in_class = outer
+
+    _on_AsyncFunctionDef = _on_FunctionDef
+
+    def _arguments(self, arguments: ast.arguments) -> None:
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        stores = self._scope.stores
+        for argument in (*every, arguments.vararg, arguments.kwarg):
+            if argument is not None:
+                self._symbols.bound_names.add(argument.arg)
+                self._symbols.parameters.add(argument.arg)
+                stores[argument.arg] = stores.get(argument.arg, 0) + 1
+        for default in (*arguments.defaults, *arguments.kw_defaults):
+            if default is not None:
+                self._expr(default)
+
+    def _on_ClassDef(self, node: ast.ClassDef) -> None:
+        self._symbols.bound_names.add(node.name)
+        self._symbols.bound_attrs.add(node.name)
+        outer = (self._unit, self._statements, self._scope, self._in_class, self._functions)
+        self._unit = self._new_unit()
+        self._scope, self._in_class, self._functions = _Scope(), True, 1
+        for decorator in node.decorator_list:
+            self._whole(decorator)
+        self._line = node.lineno
+        self._node("Class")
+        for base in node.bases:
+            self._expr(base)
+        self._body(node.body)
+        self._unit, self._statements, self._scope, self._in_class, self._functions = outer
+
+    # ------------------------------------------------------------------ expressions
+
+    def _on_Name(self, node: ast.Name) -> None:
+        self._name(node.id)
+
+    def _name(self, name: str) -> None:
+        library = self._aliases.get(name)
+        if library is not None:
+            self._emit(self._symbols.libraries[library])
+            return
+        scope = self._scope
+        scope.loads[name] = scope.loads.get(name, 0) + 1
+        scope.position[name] = len(self.out.tokens)
+        self._emit(self._symbols.names[name])
+
+    def _on_Attribute(self, node: ast.Attribute) -> None:
+        symbol = self._library(node)
+        if symbol is not None:
+            self._emit(symbol)
+            return
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            self._emit(self._symbols.attrs[inner.attr])
+            inner = inner.value
+        self._expr(inner)
+
+    def _library(self, node: ast.AST) -> int | None:
+        """The symbol of `alias.a.b`, when the alias is a library's."""
+        parts: list[str] = []
+        while type(node) is ast.Attribute:
+            parts.append(node.attr)
+            node = node.value
+        if type(node) is not ast.Name:
+            return None
+        path = self._aliases.get(node.id)
+        if path is None:
+            return None
+        parts.append(path)
+        parts.reverse()
+        return self._symbols.libraries[".".join(parts)]
+
+    def _on_Constant(self, node: ast.Constant) -> None:
+        self._emit(self._constant(node.value))
+
+    def _constant(self, value: object) -> int:
+        if isinstance(value, str | bytes):
+            return self._symbols.nodes["Text"]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = hex(value)  # str() of a number of 5000 digits is refused
+        return self._symbols.values[str(value)]
+
+    def _on_JoinedStr(self, node: ast.JoinedStr) -> None:  # noqa: ARG002 - text, whatever is in it
+        self._node("Text")
+
+    _on_TemplateStr = _on_JoinedStr
+
+    def _on_UnaryOp(self, node: ast.UnaryOp) -> None:
+        operand = node.operand
+        if isinstance(node.op, ast.USub) and isinstance(operand, ast.Constant):
+            value = operand.value
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self._emit(self._constant(-value))
+                return
+        if isinstance(node.op, ast.Not) and isinstance(operand, ast.Compare):
+            inverse = _INVERTED[type(operand.ops[0])]
+            if len(operand.ops) == 1:
+                self._compare(operand.left, inverse, operand.comparators[0])
+                return
+        self._node(type(node.op).__name__)
+        self._expr(operand)
+
+    def _on_BinOp(self, node: ast.BinOp) -> None:
+        left, right = node.left, node.right
+        if isinstance(left, ast.Constant) and isinstance(node.op, _COMMUTES):
+            left, right = right, left
+        self._node("BinOp")
+        self._node(type(node.op).__name__)
+        self._expr(left)
+        self._expr(right)
+
+    def _on_BoolOp(self, node: ast.BoolOp) -> None:
+        self._node(type(node.op).__name__)
+        for value in node.values:
+            self._expr(value)
+
+    def _on_Compare(self, node: ast.Compare) -> None:
+        if len(node.ops) == 1:
+            self._compare(node.left, type(node.ops[0]), node.comparators[0])
+            return
+        self._node("Compare")
+        self._expr(node.left)
+        for operator, value in zip(node.ops, node.comparators, strict=True):
+            self._node(type(operator).__name__)
+            self._expr(value)
+
+    def _compare(self, left: ast.expr, operator: type[ast.cmpop], right: ast.expr) -> None:
+        name = operator.__name__
+        if operator in _MIRRORED:
+            name = _MIRRORED[operator]
+            left, right = right, left
+        elif operator in (ast.Eq, ast.NotEq) and isinstance(left, ast.Constant):
+            left, right = right, left
+        self._node("Compare")
+        self._node(name)
+        self._expr(left)
+        self._expr(right)
+
+    def _on_Call(self, node: ast.Call) -> None:
+        out, symbols = self.out, self._symbols
+        self._line = line = node.lineno
+        start = len(out.tokens)
+        function = node.func
+        self._node("Call")
+        library = self._library(function)
+        is_super = False
+        if library is not None:
+            self._emit(library)
+            callee = library
+        else:
+            if type(function) is ast.Attribute:
+                callee = symbols.attrs[function.attr]
+            elif type(function) is ast.Name:
+                callee = symbols.names[function.id]
+                is_super = function.id == "super"
+            else:
+                callee = symbols.nodes["Call"]
+            self._expr(function)
+        shape = [callee]
+        if not is_super:  # `super(X, self)` is `super()`
+            unknown = symbols.nodes["?"]
+            for argument in node.args:
+                constant = type(argument) is ast.Constant
+                shape.append(self._constant(argument.value) if constant else unknown)
+                self._expr(argument)
+            if node.keywords:
+                spellings = symbols.nodes if library is not None else symbols.keywords
+                for keyword in sorted(node.keywords, key=_keyword_name):
+                    symbol = spellings[keyword.arg or "**"]
+                    constant = type(keyword.value) is ast.Constant
+                    shape.append(symbol)
+                    shape.append(self._constant(keyword.value.value) if constant else unknown)
+                    self._emit(symbol)
+                    self._expr(keyword.value)
+        end = len(out.tokens)
+        if end - start >= _MIN_FEATURE_TOKENS:
+            self._feature(CALL, start, end, line)
+        shape_start = len(out.shapes)
+        out.shapes.extend(shape)
+        self._feature(SHAPE, shape_start, shape_start + len(shape), line)
+
+    def _on_Subscript(self, node: ast.Subscript) -> None:
+        self._node("Subscript")
+        self._expr(node.value)
+        self._expr(node.slice)
+
+    def _on_Starred(self, node: ast.Starred) -> None:
+        self._expr(node.value)
+
+    def _on_Await(self, node: ast.Await) -> None:
+        self._expr(node.value)
+
+    def _on_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self._target(node.target)
+        self._expr(node.value)
+
+    def _on_Lambda(self, node: ast.Lambda) -> None:
+        self._node("Lambda")
+        self._arguments(node.args)
+        self._expr(node.body)
+
+    def _on_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
+        self._node("Comprehension")
+        self._expr(node.elt)
+        self._generators(node.generators)
+
+    _on_SetComp = _on_ListComp
+    _on_GeneratorExp = _on_ListComp
+
+    def _on_DictComp(self, node: ast.DictComp) -> None:
+        self._node("DictComprehension")
+        self._expr(node.key)
+        self._expr(node.value)
+        self._generators(node.generators)
+
+    def _generators(self, generators: list[ast.comprehension]) -> None:
+        for generator in generators:
+            self._target(generator.target)
+            self._expr(generator.iter)
+            for test in generator.ifs:
+                self._expr(test)
+
+    def _on_MatchAs(self, node: ast.MatchAs) -> None:
+        self._node("MatchAs")
+        if node.name:
+            self._bind(node.name)
+        if node.pattern is not None:
+            self._expr(node.pattern)
+
+    def _on_MatchStar(self, node: ast.MatchStar) -> None:
+        self._node("MatchStar")
+        if node.name:
+            self._bind(node.name)
+
+
+def _keyword_name(keyword: ast.keyword) -> str:
+    return keyword.arg or ""
+
+
+def _is_talk(node: ast.expr) -> bool:
+    """Whether the call only tells a person something."""
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    if isinstance(function, ast.Name):
+        return function.id in _TALK
+    root = function.value if isinstance(function, ast.Attribute) else None
+    return isinstance(root, ast.Name) and root.id in _LOGGERS
