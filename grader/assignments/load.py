@@ -234,6 +234,8 @@ class _Loader:
             marks_step=step,
             source=table,
             late=self._late(table),
+            experiments=experiments,
+            probes=probes,
         )
 
     def _validate(self, table: Mapping[str, Any]) -> None:

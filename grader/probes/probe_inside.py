@@ -81,9 +81,14 @@ def choose_class(module: Any, patterns: list[str]) -> type | None:
     classes.sort(key=lambda found: found.__module__ != module.__name__)
     for pattern in patterns:
         for found in classes:
-            if fnmatch.fnmatchcase(found.__name__.casefold(), pattern.casefold()):
+            if fnmatch.fnmatchcase(_plain(found.__name__), _plain(pattern)):
                 return found
     return None
+
+
+def _plain(name: str) -> str:
+    """`Batch_Instance_Norm` and `batch-instancenorm` alike."""
+    return name.casefold().replace("_", "").replace("-", "")
 
 
 def make(found: type, sizes: dict[str, int]) -> nn.Module:
