@@ -5,7 +5,8 @@ stay is listed, so that a renderer cannot show what it never gets. Out go labels
 their names, values per image, the confusion matrix (with one image a class it tells every label),
 the staging seed and the truth's hash that it comes from, the evidence of findings, everything about
 the course's machine. Of the program's own output only the end stays: a program can print the
-hidden images.
+hidden images. Of the probe nothing stays: its evidence is for a person to weigh, and how close a
+program came to being noticed is no student's to know.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _PROVENANCE = (
     "device",
 )
 _VOLATILE = ("started_at",)
+# Findings that are evidence for the course, not feedback.
+_FOR_THE_COURSE = "result.probe-"
 _CANDIDATE_WORDS = ("preprocessing", "title", "form")
 
 
@@ -46,7 +49,11 @@ def seen_by(report: Report, audience: Audience) -> Report:
         raise ValueError(f"audience {audience!r} is neither 'ta' nor 'student'")
     return replace(
         report,
-        findings=tuple(replace(finding, evidence={}) for finding in report.findings),
+        findings=tuple(
+            replace(finding, evidence={})
+            for finding in report.findings
+            if not finding.code.startswith(_FOR_THE_COURSE)
+        ),
         runs=tuple(map(_run, report.runs)),
         measurements=tuple(map(_measurement, report.measurements)),
         independent=None if report.independent is None else _independent(report.independent),
@@ -60,6 +67,7 @@ def seen_by(report: Report, audience: Audience) -> Report:
             for experiment in report.experiments
         ),
         gallery=(),
+        probe=None,
         provenance=_only(report.provenance, _PROVENANCE),
         volatile=_only(report.volatile, _VOLATILE),
     )

@@ -20,6 +20,7 @@ from grader.model import (
     IndependentEvaluation,
     Json,
     Measurement,
+    Probe,
     Report,
 )
 from grader.render.audience import Audience, seen_by
@@ -70,6 +71,7 @@ def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, J
         "findings": [finding_document(finding) for finding in report.findings],
         "independent": None if report.independent is None else _independent(report.independent),
         "experiments": [_experiment(experiment) for experiment in report.experiments],
+        "probe": None if report.probe is None else _probe(report.probe),
         "runs": [_run(run) for run in report.runs],
         "images": [_image(image) for image in report.gallery],
         "provenance": report.provenance,
@@ -178,6 +180,34 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
         "independent": None
         if experiment.evaluation is None
         else _independent(experiment.evaluation),
+    }
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    return {
+        "conclusion": probe.conclusion,
+        "passes": [
+            {
+                "variation": result.variation,
+                "title": result.title,
+                "statuses": result.statuses,
+                "relabelled": result.relabelled,
+                "count": result.count,
+                "changes": [
+                    {
+                        "measurement": change.id,
+                        "first": change.first,
+                        "value": change.value,
+                        "better": change.better,
+                        "worse": change.worse,
+                        "chance": change.chance,
+                        "suspicious": change.is_suspicious,
+                    }
+                    for change in result.changes
+                ],
+            }
+            for result in probe.passes
+        ],
     }
 
 

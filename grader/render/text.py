@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from grader.model import Award, Experiment, Measurement, Report
+from grader.model import Award, Experiment, Measurement, ProbePass, Report
 from grader.render import figures
 from grader.render.audience import Audience, seen_by
 from grader.render.histogram import histogram_of
@@ -128,6 +128,10 @@ def _add_evidence(page: Page, report: Report) -> None:
         )
     for experiment in report.experiments:
         page.add(_experiment(experiment))
+    if report.probe is not None:
+        page.add(f"Probe: {report.probe.conclusion}")
+        for result in report.probe.passes:
+            page.add(_pass(result), indent=4)
     checked = report.independent
     if checked is not None:
         page.add(
@@ -136,6 +140,18 @@ def _add_evidence(page: Page, report: Report) -> None:
             f"accuracy {figures.value(checked.accuracy)} and agrees with the submitted labels on "
             f"{figures.percent(checked.agreement)} of the images ({checked.preprocessing})"
         )
+
+
+def _pass(result: ProbePass) -> str:
+    """One line: what was done to the images, and what that changed."""
+    parts = [
+        f"{change.title} {figures.value(change.first)} → {figures.value(change.value)} "
+        f"({change.worse} worse, {change.better} better)"
+        for change in result.changes
+    ]
+    if result.relabelled is not None:
+        parts.append(f"{result.relabelled} of {result.count} labels differ")
+    return f"{result.title}: {', '.join(parts)}"
 
 
 def _experiment(experiment: Experiment) -> str:

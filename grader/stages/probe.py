@@ -53,7 +53,7 @@ from grader.stages.vary_image import vary_image
 # a mask moves a little with every pixel.
 _MOVES = 0.1
 # Suspicious is what chance does less often than this …
-_CHANCE = 1e-3
+_CHANCE = 1e-4
 # … and what costs at least so much of the mean; mirrored images are another picture to a network
 # that never saw any, so there only a collapse counts.
 _LOSS, _LOSS_MIRRORED = 0.05, 0.25

@@ -30,6 +30,9 @@ from grader.model import (
     IndependentEvaluation,
     Interval,
     Measurement,
+    Probe,
+    ProbeChange,
+    ProbePass,
     Report,
     ResNetShape,
     Severity,
@@ -60,6 +63,7 @@ SIDE_PX = 224
 SECRET_SEED = 8_602_461_353_117
 SECRET_HOST = "grading-host-7"
 SECRET_EVIDENCE = "evidence-for-the-course-only"
+SECRET_CONCLUSION = "what-the-probe-says-to-the-course"
 
 
 @dataclass(frozen=True)
@@ -335,6 +339,22 @@ def _definition() -> Assignment:
     return load_assignment("ail721-a2")
 
 
+def _probe() -> Probe:
+    """What `--probe` adds for the course: a program that knows its images by their bytes."""
+    changes = [
+        ProbeChange("accuracy", "Accuracy", 0.79, value, 0, worse, chance, suspicious)
+        for value, worse, chance, suspicious in ((0.21, 14, 2**-14, True), (0.79, 0, 1.0, False))
+    ]
+    finished = ("finished",)
+    return Probe(
+        passes=(
+            ProbePass("varied", "renamed, re-encoded", finished, 16, 24, (changes[0],)),
+            ProbePass("same", "the very same images", finished, 0, 24, (changes[1],)),
+        ),
+        conclusion=SECRET_CONCLUSION,
+    )
+
+
 def example_report(
     *, images: int = 24, classes: tuple[str, ...] = CLASSES, hostile: str = ""
 ) -> Report:
@@ -354,6 +374,7 @@ def example_report(
         awards=award(assignment, measurements),
         independent=_independent(pictures),
         gallery=_galleries(images, classes),
+        probe=_probe(),
         provenance={
             "zip_sha256": "9f2c" * 16,
             "truth_sha256": "41d7" * 16,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from grader.findings import found
 from grader.model import Report
 from grader.render.audience import STUDENT_OUTPUT_CHARS, seen_by
 from grader.render.github import summary_of_report
@@ -18,6 +19,7 @@ from grader.render.json_report import report_json
 from grader.render.junit import junit_of_report
 from grader.render.text import text
 from tests.unit.render.example_report import (
+    SECRET_CONCLUSION,
     SECRET_EVIDENCE,
     SECRET_HOST,
     SECRET_SEED,
@@ -36,7 +38,8 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 
 def _secrets(report: Report) -> set[str]:
     assert report.independent is not None
-    secrets = {str(SECRET_SEED), SECRET_HOST, SECRET_EVIDENCE, "41d7" * 16, "/srv/truth"}
+    secrets = {str(SECRET_SEED), SECRET_HOST, SECRET_EVIDENCE, SECRET_CONCLUSION}
+    secrets |= {"41d7" * 16, "/srv/truth"}
     for image in report.gallery:
         secrets.add(image.name)
         for picture in (image.image, image.truth, image.overlap):
@@ -104,3 +107,14 @@ def test_staff_see_the_report_as_it_is_and_twice_is_once() -> None:
 def test_another_audience_is_refused() -> None:
     with pytest.raises(ValueError, match="neither"):
         seen_by(example_report(), "parents")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", RENDERERS)
+def test_the_evidence_of_a_probe_is_for_the_course(kind: str) -> None:
+    finding = found("result.probe-disagrees", "told-to-the-course-alone")
+    report = example_report()
+    report = replace(report, findings=(*report.findings, finding))
+    assert "told-to-the-course-alone" in html(report)
+    shown = RENDERERS[kind](report)
+    assert "told-to-the-course-alone" not in shown
+    assert "result.probe" not in shown
