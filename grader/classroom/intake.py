@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.fingerprint import content_hash
 from grader.classroom.lateness import (
     is_cut_off,
@@ -34,8 +35,6 @@ from grader.readers.zip_directory import read_zip_directory
 from grader.stages.inspect_zip import read_entry_number
 
 ROSTER = "roster.csv"
-SUPERSEDED = "class.superseded"
-UNDECIDED = "class.two-submissions"
 _KEY_CHARS = 60  # of 120 that the store allows: a suffix has room
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=-]")
 
@@ -348,7 +347,7 @@ def _merged(team: Sequence[_Case]) -> _Case:
     if len(team) == 1:
         return team[0]
     ids = {
-        name: (" " if name != "moodle_folder" else "\n").join(
+        name: ("\n" if name in {"moodle_folder", "moodle_prefix"} else " ").join(
             dict.fromkeys(case.platform_ids[name] for case in team if name in case.platform_ids)
         )
         for name in dict.fromkeys(name for case in team for name in case.platform_ids)

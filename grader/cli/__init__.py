@@ -33,6 +33,8 @@ COMMANDS = {
     "regrade": ("classroom:regrade", "Grade submissions of a class again, with a reason."),
     "diff": ("classroom:diff", "Show whose marks changed and why."),
     "adjust": ("classroom:adjust", "Set the marks of one criterion by hand, with a reason."),
+    "export": ("exports:export", "Write a class's marks for Moodle, Canvas, Gradescope or as CSV."),
+    "report": ("exports:report", "Write a site of the class: table, distributions, findings."),
     "check": (
         "check:check",
         "Check a submission as the course will: what is wrong, where, and how.",

@@ -1,0 +1,84 @@
+"""What an entry is worth in the end, criterion by criterion, and which entries count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from grader.classroom.records import Adjustment, Entry, State
+
+# Findings of the intake that keep a submission out of the exports.
+SUPERSEDED = "class.superseded"
+UNDECIDED = "class.two-submissions"
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionMarks:
+    """Marks for one criterion after adjustments. `marks` is None where nobody has given any yet:
+    the grader could not, and a person has not."""
+
+    criterion: str
+    title: str
+    marks: Decimal | None
+    max_marks: Decimal
+    reason: str
+    adjusted: Adjustment | None
+
+
+def criterion_marks(entry: Entry) -> tuple[CriterionMarks, ...]:
+    """In the order of the definition; empty where there is no report."""
+    changed = {one.criterion: one for one in entry.adjustments}
+    awards = [] if entry.report is None else entry.report["awards"]
+    return tuple(
+        CriterionMarks(
+            criterion=award["criterion"],
+            title=award["title"],
+            marks=adjusted.marks
+            if (adjusted := changed.get(award["criterion"])) is not None
+            else (None if award["marks"] is None else Decimal(award["marks"])),
+            max_marks=Decimal(award["max_marks"]),
+            reason=award["reason"],
+            adjusted=adjusted,
+        )
+        for award in awards
+    )
+
+
+def marks_step(entry: Entry) -> Decimal:
+    """The definition's step, for display; 1 where there is no report."""
+    return Decimal(1 if entry.report is None else entry.report["assignment"]["marks_step"])
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Which entries are exported, and why the others are not. A parked one is never a zero."""
+
+    entries: tuple[Entry, ...]
+    superseded: tuple[Entry, ...]
+    undecided: tuple[Entry, ...]
+    ungraded: tuple[Entry, ...]
+
+    @property
+    def incomplete(self) -> tuple[Entry, ...]:
+        """Of those that are exported: some marks are still a person's to give."""
+        return tuple(
+            entry
+            for entry in self.entries
+            if any(one.marks is None for one in criterion_marks(entry))
+        )
+
+
+def counting(entries: Sequence[Entry]) -> Counting:
+    """Sort the class by whether a mark can be handed out."""
+    codes = {id(entry): {one.code for one in entry.submitted.findings} for entry in entries}
+    superseded = [entry for entry in entries if SUPERSEDED in codes[id(entry)]]
+    undecided = [entry for entry in entries if UNDECIDED in codes[id(entry)]]
+    rest = [entry for entry in entries if not {SUPERSEDED, UNDECIDED} & codes[id(entry)]]
+    graded = [entry for entry in rest if entry.state is State.DONE and entry.marks is not None]
+    return Counting(
+        entries=tuple(graded),
+        superseded=tuple(superseded),
+        undecided=tuple(undecided),
+        ungraded=tuple(entry for entry in rest if entry not in graded),
+    )

@@ -1,0 +1,287 @@
+"""`grader export` and `grader report`: marks for the platforms, and a site for the staff."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.classroom.store import open_store
+from grader.cli.options import EXIT_MET, EXIT_NOT_MET
+from grader.cli.output import check_out, write_whole
+from grader.errors import UsageError
+from grader.findings import listed
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from grader.classroom.exports.filled import Filled
+    from grader.classroom.final_marks import Counting
+    from grader.classroom.records import Entry
+    from grader.render.site.class_view import Cluster
+
+_PATH = click.Path(path_type=Path)
+_SIMILAR_FILE = "similarity.json"
+_PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the hardest images
+
+
+@click.command("export")
+@click.argument("results", metavar="RESULTS", type=_PATH)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "moodle", "canvas", "gradescope", "feedback-zip"]),
+    required=True,
+    help="What to write: a plain table, Moodle's grading worksheet, Canvas's gradebook, a "
+    "results.json for each Gradescope submission, Moodle's zip of feedback files.",
+)
+@click.option(
+    "--worksheet",
+    metavar="FILE",
+    type=_PATH,
+    help="The CSV that Moodle or Canvas gave; it is edited in place unless --out is given.",
+)
+@click.option(
+    "--column",
+    metavar="TITLE",
+    help="Canvas: the assignment's column, where its title does not tell by its points.",
+)
+@click.option(
+    "--out",
+    metavar="PATH",
+    type=_PATH,
+    help="The file or folder to write. Default: in RESULTS, or the worksheet itself.",
+)
+def export(
+    results: Path, form: str, worksheet: Path | None, column: str | None, out: Path | None
+) -> None:
+    """Write the marks of a class in a platform's own format. Whom it leaves out, it says."""
+    from grader.classroom.final_marks import counting
+
+    if column is not None and form != "canvas":
+        raise UsageError("--column is for --format canvas")
+    if worksheet is None and form in ("moodle", "canvas"):
+        raise UsageError(
+            f"--format {form} needs --worksheet FILE",
+            hint="Moodle: Grading, Download grading worksheet. Canvas: Grades, Export",
+        )
+    if worksheet is not None and form in ("csv", "gradescope"):
+        raise UsageError(f"--format {form} takes no --worksheet")
+    with open_store(results) as store:
+        entries = store.entries()
+    chosen = counting(entries)
+    if form == "csv":
+        # Every submission is in it, whether it counts or not: it says so itself.
+        path = out or results / "marks.csv"
+        _write_csv(entries, path)
+        click.echo(f"{path}: {_submissions(len(entries))}")
+        sys.exit(EXIT_MET)
+    unplaced = _FORMS[form](chosen, results, worksheet, column, out)
+    sys.exit(EXIT_NOT_MET if _say_left_out(chosen, unplaced) else EXIT_MET)
+
+
+def _write_csv(entries: Sequence[Entry], path: Path) -> None:
+    from grader.classroom.exports.plain_csv import class_csv
+
+    write_whole(path, class_csv(entries))
+
+
+def _moodle(
+    chosen: Counting, _: Path, worksheet: Path | None, __: str | None, out: Path | None
+) -> Iterable[Entry]:
+    from grader.classroom.exports.moodle import fill_moodle
+    from grader.classroom.exports.worksheet import read_worksheet
+
+    assert worksheet is not None
+    filled = fill_moodle(read_worksheet(worksheet), chosen.entries)
+    return _write_filled(filled, out or worksheet)
+
+
+def _canvas(
+    chosen: Counting, _: Path, worksheet: Path | None, column: str | None, out: Path | None
+) -> Iterable[Entry]:
+    from grader.classroom.exports.canvas import fill_canvas
+    from grader.classroom.exports.worksheet import read_worksheet
+
+    assert worksheet is not None
+    filled = fill_canvas(read_worksheet(worksheet), chosen.entries, column)
+    return _write_filled(filled, out or worksheet)
+
+
+def _write_filled(filled: Filled, path: Path) -> tuple[Entry, ...]:
+    write_whole(path, filled.text)
+    click.echo(f"{path}: {filled.filled} rows filled")
+    for line in filled.kept:
+        click.echo(f"left as it is: {line}", err=True)
+    return filled.unplaced
+
+
+def _gradescope(
+    chosen: Counting, results: Path, _: Path | None, __: str | None, out: Path | None
+) -> Iterable[Entry]:
+    from grader.classroom.exports.gradescope import gradescope_files
+
+    folder = out or results / "gradescope"
+    check_out(folder)
+    files = gradescope_files(chosen.entries)
+    for name, content in files.items():
+        write_whole(folder / name, json.dumps(content, indent=2) + "\n")
+    click.echo(f"{folder}: results.json for {_submissions(len(files))}")
+    return ()
+
+
+def _feedback_zip(
+    chosen: Counting, results: Path, worksheet: Path | None, _: str | None, out: Path | None
+) -> Iterable[Entry]:
+    from grader.classroom.exports.feedback_zip import write_feedback_zip
+    from grader.classroom.exports.worksheet import read_worksheet
+
+    path = out or results / "feedback.zip"
+    sheet = None if worksheet is None else read_worksheet(worksheet)
+    unplaced = write_feedback_zip(chosen.entries, path, sheet)
+    click.echo(f"{path}: a page for {_submissions(len(chosen.entries))}")
+    if len(unplaced) == len(chosen.entries) and sheet is None:
+        return ()  # the class did not come from Moodle, and nobody said that it goes there
+    return unplaced
+
+
+_Export = Callable[
+    ["Counting", Path, "Path | None", "str | None", "Path | None"], "Iterable[Entry]"
+]
+_FORMS: dict[str, _Export] = {
+    "moodle": _moodle,
+    "canvas": _canvas,
+    "gradescope": _gradescope,
+    "feedback-zip": _feedback_zip,
+}
+
+
+def _say_left_out(chosen: Counting, unplaced: Iterable[Entry]) -> bool:
+    """Say on stderr who is not in the export, and why; whether anybody is missing."""
+    missing = {
+        "has no row in the worksheet": tuple(unplaced),
+        "has no marks yet: run `grader class` again": chosen.ungraded,
+        "has two submissions and nothing says which one counts (column zip of roster.csv)": (
+            chosen.undecided
+        ),
+    }
+    for why, entries in missing.items():
+        if entries:
+            keys = listed([entry.submitted.key for entry in entries], 12)
+            click.echo(f"not exported: {keys}: {why}", err=True)
+    if chosen.superseded:
+        keys = listed([entry.submitted.key for entry in chosen.superseded], 12)
+        click.echo(f"not exported: {keys}: a later submission counts", err=True)
+    if chosen.incomplete:
+        keys = listed([entry.submitted.key for entry in chosen.incomplete], 12)
+        click.echo(
+            f"exported without the marks that a person has yet to give (`grader adjust`): {keys}",
+            err=True,
+        )
+    return any(missing.values())
+
+
+def _submissions(number: int) -> str:
+    return f"{number} submission" if number == 1 else f"{number} submissions"
+
+
+@click.command()
+@click.argument("results", metavar="RESULTS", type=_PATH)
+@click.option(
+    "--html",
+    "site",
+    required=True,
+    metavar="SITE/",
+    type=_PATH,
+    help="The folder to write; open its index.html. It needs no server and nothing else.",
+)
+def report(results: Path, site: Path) -> None:
+    """Write a site of the class for its staff: table, distributions, findings, hardest images."""
+    with open_store(results) as store:
+        info, entries = store.info(), store.entries()
+    check_out(site)
+    if not entries:
+        raise UsageError(f"{results}: there is no submission yet")
+    index = write_site(entries, info.title, info.course, _clusters(results / _SIMILAR_FILE), site)
+    click.echo(f"page: {index}")
+
+
+def write_site(
+    entries: Sequence[Entry], title: str, course: str, clusters: Sequence[Cluster], site: Path
+) -> Path:
+    """Write the site into the folder `site`; returns its index. The reports' own pages are linked
+    to (hard links cost nothing and stay as they are when a regrading writes new ones), or copied
+    where the disks differ."""
+    from grader.render.site.class_view import class_view
+    from grader.render.site.pages import site_pages
+
+    view = class_view(entries, title, course, clusters)
+    reports = {
+        entry.submitted.key: path
+        for entry in entries
+        if entry.report_folder is not None
+        and (path := entry.report_folder / "report.html").is_file()
+    }
+    for key, path in reports.items():
+        _take_over(path, site / "reports" / f"{key}.html")
+    pictures = _pictures([image.name for image in view.images], list(reports.values()))
+    for name, text in site_pages(entries, view, pictures=pictures, reports=reports):
+        write_whole(site / name, text)
+    return site / "index.html"
+
+
+def _take_over(source: Path, goal: Path) -> None:
+    try:
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if goal.exists() and goal.samefile(source):
+            return
+        fresh = goal.with_name(f".{goal.name}-new")
+        fresh.unlink(missing_ok=True)
+        try:
+            os.link(source, fresh)
+        except OSError:
+            shutil.copyfile(source, fresh)
+        fresh.replace(goal)
+    except OSError as error:
+        raise UsageError(
+            f"{goal}: cannot be written: {error.strerror or error}",
+            hint="free some space or choose another folder with --html",
+        ) from error
+
+
+def _pictures(names: Sequence[str], pages: Sequence[Path]) -> dict[str, Markup]:
+    """The pictures of those images, from the first reports that show them."""
+    from grader.render.site.pictures import pictures_in
+
+    found: dict[str, Markup] = {}
+    for path in pages[:_PICTURE_PAGES]:
+        missing = [name for name in names if name not in found]
+        if not missing:
+            break
+        found |= pictures_in(path.read_text("utf-8"), missing)
+    return found
+
+
+def _clusters(path: Path) -> tuple[Cluster, ...]:
+    """What `grader similar` wrote; nothing where there is no such file."""
+    from grader.render.site.class_view import Cluster
+
+    if not path.is_file():
+        return ()
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        return tuple(
+            Cluster(tuple(map(str, one["members"])), str(one["why"]))
+            for one in document["clusters"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: cannot be read as clusters: {error}",
+            hint="compare the class again, or take the file away",
+        ) from error
