@@ -34,7 +34,8 @@ from distributed.system import MEMORY_LIMIT
 
 from grader.classroom.course import Course, bundle
 from grader.classroom.engine import AtStage, Ended, Event
-from grader.classroom.grade_one import Failed, Graded, Missing, Order, Outcome, grade, prepare
+from grader.classroom.grade_one import grade, prepare
+from grader.classroom.orders import Failed, Graded, Missing, Order, Outcome
 from grader.errors import GraderError, InternalFault, UsageError
 from grader.sandbox.gpu import device_nodes
 

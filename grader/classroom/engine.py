@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grader.classroom.grade_one import Failed, Graded, Order
+from grader.classroom.orders import Failed, Graded, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Engine(Protocol):
     def start(self, worker: str, order: Order) -> None:
         """Let a worker grade a submission. It ends in one `Ended`, also when the worker dies."""
 
-    def wait(self, seconds: float) -> Sequence[Event]:
+    def wait(self, seconds: float, /) -> Sequence[Event]:
         """What has happened since; at most `seconds` pass until it returns, possibly nothing.
 
-        Raises EngineLost when nobody is there any more to ask.
+        Raises UsageError when nobody is there any more to ask.
         """

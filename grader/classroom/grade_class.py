@@ -37,7 +37,7 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Standing:
     """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
     names those that are no longer at the door, `stale` those whose result rests on something that
     has changed."""
@@ -57,7 +57,7 @@ def grade_class(
     tell: Told,
     *,
     force: bool = False,
-) -> Outcome:
+) -> Standing:
     """Grade what is new or changed among `submitted`, and go on with what an earlier run left.
 
     Raises GraderError when the class cannot be graded at all, or no longer; what is done is kept.
@@ -74,7 +74,7 @@ def grade_class(
         _grade(store, ground, due, workers, tell)
         states = store.states()
         here = {one.key for one in submitted}
-        return Outcome(
+        return Standing(
             due=len(due),
             done=list(states.values()).count(State.DONE),
             parked=store.faults(),
@@ -84,7 +84,7 @@ def grade_class(
 
 def regrade(
     results: Path, names: Sequence[str], because: str, workers: Workers, tell: Told
-) -> Outcome:
+) -> Standing:
     """Grade the named submissions again, or without names whatever rests on something that has
     changed. The results so far stay in the history. Raises UsageError for a name that is none."""
     check_reason(because)
@@ -109,7 +109,7 @@ def regrade(
         ground.remember()
         due = [one for one in submitted if one.key in reasons]
         _grade(store, ground, due, workers, tell)
-        return Outcome(
+        return Standing(
             due=len(due),
             done=list(store.states().values()).count(State.DONE),
             parked=store.faults(),

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from grader.classroom.course import Course, is_here, lay_out
 from grader.classroom.fingerprint import grader_identity
+from grader.classroom.orders import Failed, Graded, Missing, Order, Outcome
 from grader.errors import GraderError
 from grader.model import Fault, Report, Severity, Truth
 from grader.render.html import html
@@ -29,51 +29,6 @@ from grader.stages.stage_images import stage_images
 Tell = Callable[[str], None]
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One submission to be graded. `content` is None where the worker reads `zip_path` itself."""
-
-    key: str
-    zip_path: Path
-    zip_name: str
-    size_bytes: int
-    content: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """What a grading gives: the two reports, and what the store needs to know of them."""
-
-    key: str
-    report: str
-    page: str
-    zip_sha256: str
-    verdict: str
-    marks: Decimal
-    awards: Mapping[str, Decimal]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The grader's own fault, in words."""
-
-    key: str
-    fault: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The worker does not see a file under the parent's path: it has to be sent. `what` is "zip"
-    or "truth"."""
-
-    key: str
-    what: str
-
-
-Outcome = Graded | Failed | Missing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ def write_report_files(folder: Path, report: str, page: str, earlier: int | None
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob(".report.*"):  # of a run that was killed as it wrote
+            unfinished.unlink(missing_ok=True)
         if earlier is not None:
             _keep(folder / "report.html", folder / EARLIER_FOLDER / f"{earlier}.html")
         _write(folder / "report.html", page)

@@ -15,9 +15,9 @@ from decimal import Decimal
 
 from grader.classroom.engine import AtStage, Ended, Engine
 from grader.classroom.fingerprint import content_hash, stamp_of
-from grader.classroom.grade_one import Failed, Graded, Order
 from grader.classroom.lateness import late_penalty
 from grader.classroom.marks import total, with_adjustments
+from grader.classroom.orders import Failed, Graded, Order
 from grader.classroom.progress import Progress, Running
 from grader.classroom.records import Fingerprint, PastResult, State, Submitted
 from grader.classroom.report_files import write_report_files

@@ -28,7 +28,7 @@ from grader.cli.options import ASSIGNMENT, EXIT_GRADER, EXIT_MET, EXIT_NOT_MET, 
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
-    from grader.classroom.grade_class import Outcome, Workers
+    from grader.classroom.grade_class import Standing, Workers
 
 _EXIT_STOPPED = 130
 _QUIET_SECONDS = 60.0
@@ -310,7 +310,7 @@ def _shown(results: Path) -> Iterator[_Display]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(results: Path, outcome: Outcome) -> None:
+def _end(results: Path, outcome: Standing) -> None:
     """Say what the run has done, and exit: 3 when something could not be graded."""
     if outcome.due == 0:
         click.echo("nothing to do: every result is up to date")
