@@ -13,6 +13,9 @@ from filelock import FileLock
 
 from fixtures.build_submissions import build, list_fixtures
 from fixtures.course import Course, make_course
+from tests.acceptance.watched_browser import browser, show
+
+__all__ = ["browser", "course", "grader", "show", "zip_of"]
 
 GRADER = Path(sys.executable).with_name("grader")
 Run = Callable[..., subprocess.CompletedProcess[str]]
