@@ -46,8 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     "starter": set(),
     "integrations": set(),
     "provenance": {"sandbox"},
-    # render/site draws the records of a class
-    "render": {"metrics", "readers", "sandbox", "classroom"},
+    # render/site draws the records of a class, render/similarity the types of similarity/model.py
+    "render": {"metrics", "readers", "sandbox", "classroom", "similarity"},
     "stages": {"probes", "assignments", "source", "sandbox", "readers", "networks", "metrics"},
     "packing": {"source", "stages", "readers"},
     "assignments": {"readers", "networks", "metrics", "source", "probes"},
