@@ -128,8 +128,10 @@ class ClassView:
 
     @property
     def open(self) -> tuple[Row, ...]:
-        """Not graded yet, or parked through the grader's own fault."""
-        return tuple(row for row in self.rows if row.state in _OPEN)
+        """Parked through the grader's own fault, then what is not graded yet."""
+        return tuple(
+            sorted((row for row in self.rows if row.state in _OPEN), key=lambda row: row.state)
+        )
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -237,7 +239,7 @@ def _groups(entries: Sequence[Entry]) -> list[FindingGroup]:
             severity=str(one["severity"]),
             hint=one["hint"],
             keys=tuple(keys[code]),
-            messages=tuple(messages[code].most_common(_MESSAGES)),
+            messages=_frequent(messages[code]),
         )
         for code, one in first.items()
     ]
@@ -245,6 +247,12 @@ def _groups(entries: Sequence[Entry]) -> list[FindingGroup]:
         groups,
         key=lambda one: (_SEVERITIES.index(Severity(one.severity)), -len(one.keys), one.code),
     )
+
+
+def _frequent(messages: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """What several have word for word; where everybody's differs, one of them as an example."""
+    common = [one for one in messages.most_common(_MESSAGES) if one[1] > 1]
+    return tuple(common or messages.most_common(1))
 
 
 def _spreads(reports: Sequence[Mapping[str, Any]], metrics: Mapping[str, str]) -> Iterator[Spread]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from grader.assignments.load import load_assignment
 from grader.classroom.final_marks import SUPERSEDED
-from grader.classroom.lateness import late_penalty
+from grader.classroom.lateness import late_penalty, lateness_in_words
 from grader.classroom.records import (
     Adjustment,
     ClassInfo,
@@ -99,7 +99,7 @@ def make_class(results: Path, students: int, *, seed: int = 7, pages: bool = Tru
 def _submitted(number: int, rng: random.Random, folder: Path) -> Submitted:
     key = f"20{rng.choice((21, 22, 23))}AIB{1000 + number}"
     late = rng.choice((0.0, 0.0, 0.0, 0.0, 3_700.0, 100_000.0)) if number else 0.0
-    findings = [found("class.late", "1 h 1 min late, charged as 1 day")] if late > 900 else []
+    findings = [found("class.late", lateness_in_words(late))] if late > 900 else []
     if number % 59 == 43:
         key = f"{key}-2"
         findings.append(found(SUPERSEDED, "a later one was handed in"))
