@@ -89,10 +89,14 @@ def local_workers(course: Course, workers: int | None) -> Iterator[DaskEngine]:
 
 @contextmanager
 def workers_at(course: Course, address: str) -> Iterator[DaskEngine]:
-    """The workers of the scheduler at `address`. Raises UsageError when nobody answers there."""
+    """The workers of the scheduler at `address`, or at the address that this file names.
+
+    Raises UsageError when nobody answers there.
+    """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    place = {"scheduler_file" if Path(address).is_file() else "address": address}
     try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(
             f"--scheduler {address}: no Dask scheduler answers there: {error}",

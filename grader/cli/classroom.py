@@ -45,7 +45,8 @@ WORKERS = click.option(
 SCHEDULER = click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="A Dask scheduler whose workers grade, e.g. tcp://head:8786 (Slurm, PBS, Kubernetes).",
+    help="A Dask scheduler whose workers grade, e.g. tcp://head:8786 (Slurm, PBS, Kubernetes), or "
+    "the file that its --scheduler-file names.",
 )
 BECAUSE = click.option(
     "--because", required=True, metavar="TEXT", help="The reason; it stays in the record."
