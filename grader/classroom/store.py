@@ -63,7 +63,8 @@ def make_store(results: Path, info: ClassInfo) -> Store:
     Raises UsageError as `open_store` does, and when the results are those of another assignment.
     """
     try:
-        results.mkdir(parents=True, exist_ok=True)
+        # Marks, names and hidden images: for one user, until he decides otherwise.
+        results.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{results}: this folder cannot be made: {error.strerror}", hint="choose another --out"
