@@ -535,6 +535,11 @@ class Interval:
     method: str
 
 
+VOID_BECAUSE = "void_because"
+"""The key in a measurement's details that lists the finding codes because of which it earns
+nothing."""
+
+
 @frozen
 class Measurement:
     """One number with its evidence. `value` is None when it could not be measured."""

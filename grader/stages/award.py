@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
 
-from grader.model import Assignment, Award, Criterion, CurvePoint, Measurement
+from grader.model import VOID_BECAUSE, Assignment, Award, Criterion, CurvePoint, Measurement
 
 Curve = tuple[tuple[float, Decimal], ...]
 
@@ -50,7 +50,10 @@ def _award(criterion: Criterion, measurement: Measurement | None, step: Decimal)
     baselines = measurement.baselines if measurement is not None else {}
     curve = resolve_curve(criterion.curve, baselines)
     value = None if measurement is None else measurement.value
-    if value is None:
+    void = () if measurement is None else measurement.details.get(VOID_BECAUSE, ())
+    if void:
+        exact, reason = Decimal(0), f"does not count because of a finding: {', '.join(void)}"
+    elif value is None:
         exact, reason = Decimal(0), "could not be measured; the findings say why"
     else:
         exact, reason = marks_on(curve, value), _reason(curve, value, baselines)

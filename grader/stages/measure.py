@@ -33,6 +33,7 @@ from grader.metrics.counts import (
 from grader.metrics.evidence import HeatmapMetric, LayerMetric
 from grader.metrics.load import load_metric
 from grader.model import (
+    VOID_BECAUSE,
     Assignment,
     Collected,
     Finding,
@@ -79,13 +80,9 @@ def measure(
         seen.add(place)
         because = void.get(spec.of_experiment, ())
         if because:
-            # What the program wrote is not this experiment's: a number would say it was.
-            measurement = replace(
-                measurement,
-                value=None,
-                interval=None,
-                details={**measurement.details, "void_because": list(because)},
-            )
+            # The number stays to be seen, but it is not this experiment's: it earns nothing.
+            details = {**measurement.details, VOID_BECAUSE: list(because)}
+            measurement = replace(measurement, details=details)
         measurements.append(measurement)
         findings += noted
     return tuple(measurements), tuple(findings)
