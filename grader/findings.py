@@ -1190,6 +1190,22 @@ CATALOGUE: dict[str, Entry] = {
         _NOTE,
         "the checkpoint has to be a plain state_dict for this test",
     ),
+    # ---- similar: what was compared with other submissions (similarity/source/)
+    "similar.no-source": Entry(
+        "Nothing to compare: no Python text in the submission",
+        _NOTE,
+        "look whether the zip holds .py or .ipynb files at all",
+    ),
+    "similar.not-all-compared": Entry(
+        "A part of the source was too large to be compared",
+        _NOTE,
+        "look at the file yourself: coursework of this size is rare",
+    ),
+    "similar.unreadable": Entry(
+        "A source file could not be read",
+        _NOTE,
+        "look at the file yourself: it was not compared",
+    ),
     # ---- what a submission says by itself, read for a person (similarity/): never a mark
     "zip.other-entry-number": Entry(
         "An entry number that is not the student's",

@@ -15,10 +15,10 @@ from collections.abc import Callable
 Files = dict[str, str]
 Obfuscator = Callable[[Files, random.Random], Files]
 
-_WORDS = (
-    "data value item result temp buf node part info state field entry unit step ref obj cur nxt "
-    "acc tmp vec mat arr num idx ptr key tag grp seq blk lyr feat outp inp src dst img lbl"
-).split()
+_WORDS = tuple(
+    "data value item result temp buf node part info state field entry unit step ref obj cur nxt acc "  # noqa: SIM905
+    "tmp vec mat arr num idx ptr key tag grp seq blk lyr feat outp inp src dst img lbl".split()
+)
 _REMARKS = (
     "compute the result",
     "loop over everything",
@@ -75,8 +75,8 @@ def comments(files: Files, rng: random.Random) -> Files:
 
 
 class _Rename(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str], attrs: dict[str, str]) -> None:
-        self.names, self.attrs = names, attrs
+    def __init__(self, names: dict[str, str], attrs: dict[str, str], imported: set[str]) -> None:
+        self.names, self.attrs, self.imported = names, attrs, imported
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         node.id = self.names.get(node.id, node.id)
@@ -89,7 +89,11 @@ class _Rename(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
         self.generic_visit(node)
-        node.attr = self.attrs.get(node.attr, node.attr)
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if not (isinstance(root, ast.Name) and root.id in self.imported):
+            node.attr = self.attrs.get(node.attr, node.attr)
         return node
 
     def _definition(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
@@ -97,7 +101,11 @@ class _Rename(ast.NodeTransformer):
         node.name = self.attrs.get(node.name) or self.names.get(node.name, node.name)
         return node
 
-    visit_FunctionDef = visit_ClassDef = _definition
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._definition(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._definition(node)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         own = (isinstance(node.func, ast.Name) and node.func.id in self.names) or (
@@ -139,11 +147,20 @@ def renames(files: Files, rng: random.Random) -> Files:
                 fresh(node.name, names)
                 if node.name in names:
                     attrs[node.name] = names[node.name]
+                if isinstance(node, ast.ClassDef):
+                    fields = [
+                        part for part in node.body if isinstance(part, ast.Assign | ast.AnnAssign)
+                    ]
+                    for name in (part for field in fields for part in ast.walk(field)):
+                        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                            fresh(name.id, names)
+                            if name.id in names:
+                                attrs[name.id] = names[name.id]
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 fresh(node.attr, attrs)
     for name in set(names) & set(dir(builtins)):
         del names[name]
-    rename = _Rename(names, attrs)
+    rename = _Rename(names, attrs, imported)
     return _texts({path: rename.visit(tree) for path, tree in trees.items()})
 
 

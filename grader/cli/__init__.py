@@ -39,6 +39,10 @@ COMMANDS = {
         "check:check",
         "Check a submission as the course will: what is wrong, where, and how.",
     ),
+    "similar": (
+        "similar:similar",
+        "Say which submissions of a class are similar, and in which lines.",
+    ),
     "pack": ("pack:pack", "Pack a folder as ENTRY_NUMBER.zip: what the scripts need, checked."),
     "init": ("pack:init", "Give a student a skeleton: command lines, empty bodies, a Makefile."),
     "assignments": ("assignments:assignments", "List, show and validate assignment definitions."),

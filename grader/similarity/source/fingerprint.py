@@ -9,6 +9,7 @@ WINDOW + K − 1 tokens is found.
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,19 +79,29 @@ NO_BASE = BaseCode(_NO_HASHES, _NO_HASHES)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """One submission without its base code. All arrays (m,): a hash, its kind, unit and size in
-    tokens; no text can be had back from it."""
+    """One submission without its base code; no text can be had back from it.
+
+    `hashes`, `kinds`, `units`, `sizes` (m,): of each feature its hash, kind, unit and size in
+    tokens. `unit_spans` (num_units, 3): text, first and last line of a unit; `texts` are the paths
+    (and notebook cells, 0 for a file) of the texts. `digest` is one hash of everything, base code
+    included: the same for a copy, whatever the base code is.
+    """
 
     name: str
     hashes: Hashes
     kinds: npt.NDArray[np.uint8]
     units: Ints
     sizes: npt.NDArray[np.uint16]
-    num_units: int
+    unit_spans: Ints
+    texts: tuple[tuple[str, int], ...]
     num_tokens: int
     own_tokens: int
-    num_files: int
     num_lines: int
+    digest: int
+
+    @property
+    def num_units(self) -> int:
+        return len(self.unit_spans)
 
 
 # ------------------------------------------------------------------------------- tokens
@@ -204,7 +215,7 @@ def base_code(trees: list[SourceTree]) -> BaseCode:
     features, stretches = [NO_BASE.features], [NO_BASE.stretches]
     for tree in trees:
         tokens = tokens_of(tree)
-        features.append(_feature_hashes(tokens)[0])
+        features.append(feature_hashes(tokens)[0])
         grams, inside = _grams(tokens, _BASE_K)
         stretches.append(grams[inside])
     return BaseCode(np.unique(np.concatenate(features)), np.unique(np.concatenate(stretches)))
@@ -217,7 +228,7 @@ def fingerprint(tree: SourceTree, base: BaseCode = NO_BASE) -> Fingerprint:
 
 def fingerprint_of(tree: SourceTree, tokens: Tokens, base: BaseCode) -> Fingerprint:
     covered = base_tokens(tokens, base)
-    hashes, rows = _feature_hashes(tokens)
+    hashes, rows = feature_hashes(tokens)
     kept = ~_is_in(hashes, base.features)
     grams, places = _own_grams(tokens, covered)
     return Fingerprint(
@@ -228,11 +239,12 @@ def fingerprint_of(tree: SourceTree, tokens: Tokens, base: BaseCode) -> Fingerpr
         sizes=np.concatenate(
             [np.minimum(rows[kept, 2] - rows[kept, 1], 0xFFFF), np.full(len(grams), K)]
         ).astype(np.uint16),
-        num_units=tokens.num_units,
+        unit_spans=_unit_spans(tokens),
+        texts=tuple((text.path, text.cell or 0) for text in tree.texts),
         num_tokens=len(tokens.tokens),
         own_tokens=int(len(covered) - covered.sum()),
-        num_files=len({text.path for text in tree.texts}),
         num_lines=sum(text.text.count("\n") + 1 for text in tree.texts),
+        digest=_digest(tokens),
     )
 
 
@@ -250,7 +262,33 @@ def base_tokens(tokens: Tokens, base: BaseCode) -> npt.NDArray[np.bool_]:
     return np.cumsum(depth[:-1]) > 0
 
 
-def _feature_hashes(tokens: Tokens) -> tuple[Hashes, Ints]:
+def _digest(tokens: Tokens) -> int:
+    """One hash of the texts, in whatever order they come."""
+    texts = [
+        tokens.tokens[start:end].tobytes()
+        for start, end in zip(tokens.starts[:-1], tokens.starts[1:], strict=True)
+    ]
+    digest = hashlib.blake2b(digest_size=8)
+    for text in sorted(hashlib.blake2b(text).digest() for text in texts if text):
+        digest.update(text)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def _unit_spans(tokens: Tokens) -> Ints:
+    """(num_units, 3): the text, first and last line of every unit; zeros for an empty one."""
+    spans = np.zeros((tokens.num_units, 3), np.int32)
+    order = np.argsort(tokens.units, kind="stable")
+    units = tokens.units[order]
+    firsts = np.flatnonzero(np.diff(units, prepend=-1))
+    if len(firsts):
+        held = units[firsts]
+        spans[held, 0] = np.searchsorted(tokens.starts, order[firsts], "right") - 1
+        spans[held, 1] = np.minimum.reduceat(tokens.lines[order], firsts)
+        spans[held, 2] = np.maximum.reduceat(tokens.lines[order], firsts)
+    return spans
+
+
+def feature_hashes(tokens: Tokens) -> tuple[Hashes, Ints]:
     """The hash of every feature and its row of `tokens.features`; where a temporary was put in its
     place, the feature as it was written follows as one more."""
     rows = tokens.features

@@ -110,7 +110,9 @@ def find_places(index: Index, weights: Floats) -> Places:
     of_group = np.stack(
         [np.bincount(index.groups, row, len(index.starts)) / index.counts for row in weights]
     )
-    of_entry = np.stack([np.bincount(entry, row[shared], len(representative)) for row in of_group])
+    of_entry: Floats = np.stack(
+        [np.bincount(entry, row[shared], len(representative)) for row in of_group]
+    ).astype(np.float64)
     counts = index.counts[shared][representative]
     cost = counts * (counts - 1) // 2
     order = np.argsort(-of_entry[0] / np.maximum(cost, 1), kind="stable")
@@ -124,7 +126,7 @@ def find_places(index: Index, weights: Floats) -> Places:
     )
     starts = index.starts[shared][representative]
     keys, sums = _summed(index, starts[kept], counts[kept], of_entry[:, kept], num_units)
-    return Places(left=keys // num_units, right=keys % num_units, shared=sums, whole=whole)
+    return Places(keys // num_units, keys % num_units, sums, whole.astype(np.float64))
 
 
 def _summed(

@@ -47,7 +47,9 @@ _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 _TALK = frozenset({"print", "pprint", "display"})
-_LOGGERS = frozenset({"logger", "logging", "log", "warnings"})
+# of an object of the student's, which may have any name, or of these libraries
+_TALK_METHODS = frozenset({"debug", "info", "warning", "warn", "error", "critical", "exception"})
+_TALK_LIBRARIES = frozenset({"logging", "warnings"})
 _LEFT_OUT = ("Import", "ImportFrom", "Pass", "Global", "Nonlocal", "TypeAlias", "Delete")
 # Names that nobody imports in a notebook's later cells or a broken file, and everybody means.
 CUSTOMARY_ALIASES = {
@@ -244,9 +246,22 @@ class Linearise:
 
     def _on_Expr(self, node: ast.Expr) -> None:
         value = node.value
-        if isinstance(value, ast.Constant) or _is_talk(value):
+        if isinstance(value, ast.Constant) or self._is_talk(value):
             return
         self._whole(value)
+
+    def _is_talk(self, node: ast.expr) -> bool:
+        """Whether the call only tells a person something."""
+        if not isinstance(node, ast.Call):
+            return False
+        function = node.func
+        if isinstance(function, ast.Name):
+            return function.id in _TALK
+        if not isinstance(function, ast.Attribute) or function.attr not in _TALK_METHODS:
+            return False
+        root = function.value
+        library = self._aliases.get(root.id) if isinstance(root, ast.Name) else None
+        return library is None or library in _TALK_LIBRARIES
 
     def _on_Assign(self, node: ast.Assign) -> None:
         self._assign(node.targets, node.value)
@@ -408,7 +423,6 @@ class Linearise:
         for argument in (*every, arguments.vararg, arguments.kwarg):
             if argument is not None:
                 self._symbols.bound_names.add(argument.arg)
-                self._symbols.parameters.add(argument.arg)
                 stores[argument.arg] = stores.get(argument.arg, 0) + 1
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
@@ -481,6 +495,9 @@ class Linearise:
         if isinstance(value, int) and not isinstance(value, bool):
             value = hex(value)  # str() of a number of 5000 digits is refused
         return self._symbols.values[str(value)]
+
+    def _constant_or(self, other: int, node: ast.expr) -> int:
+        return self._constant(node.value) if isinstance(node, ast.Constant) else other
 
     def _on_JoinedStr(self, node: ast.JoinedStr) -> None:  # noqa: ARG002 - text, whatever is in it
         self._node("Text")
@@ -562,18 +579,19 @@ class Linearise:
         if not is_super:  # `super(X, self)` is `super()`
             unknown = symbols.nodes["?"]
             for argument in node.args:
-                constant = type(argument) is ast.Constant
-                shape.append(self._constant(argument.value) if constant else unknown)
+                shape.append(self._constant_or(unknown, argument))
                 self._expr(argument)
-            if node.keywords:
-                spellings = symbols.nodes if library is not None else symbols.keywords
-                for keyword in sorted(node.keywords, key=_keyword_name):
-                    symbol = spellings[keyword.arg or "**"]
-                    constant = type(keyword.value) is ast.Constant
-                    shape.append(symbol)
-                    shape.append(self._constant(keyword.value.value) if constant else unknown)
-                    self._emit(symbol)
-                    self._expr(keyword.value)
+            # What a student calls a parameter says nothing, nor may it decide on the order.
+            keywords = node.keywords
+            if library is not None and len(keywords) > 1:
+                keywords = sorted(keywords, key=_keyword_name)
+            for keyword in keywords:
+                spelling = keyword.arg if library is not None else None
+                symbol = symbols.nodes[f"{spelling or '*'}="]
+                shape.append(symbol)
+                shape.append(self._constant_or(unknown, keyword.value))
+                self._emit(symbol)
+                self._expr(keyword.value)
         end = len(out.tokens)
         if end - start >= _MIN_FEATURE_TOKENS:
             self._feature(CALL, start, end, line)
@@ -637,14 +655,3 @@ class Linearise:
 
 def _keyword_name(keyword: ast.keyword) -> str:
     return keyword.arg or ""
-
-
-def _is_talk(node: ast.expr) -> bool:
-    """Whether the call only tells a person something."""
-    if not isinstance(node, ast.Call):
-        return False
-    function = node.func
-    if isinstance(function, ast.Name):
-        return function.id in _TALK
-    root = function.value if isinstance(function, ast.Attribute) else None
-    return isinstance(root, ast.Name) and root.id in _LOGGERS

@@ -57,7 +57,9 @@ def score_pairs(index: Index) -> PairScores:
     of_kind = kinds[index.kinds]
     weights = np.stack([idf[index.groups] * of_kind, free[index.groups] * of_kind])
     places = find_places(index, weights)
-    whole = [np.bincount(index.owners, row, number) for row in places.whole]
+    whole: list[Floats] = [
+        np.bincount(index.owners, row, number).astype(np.float64) for row in places.whole
+    ]
 
     enough = np.log2((number + 1) / 2)  # one feature of two submissions only
     bits = _matched(index, places, 0, ENOUGH_BITS)
@@ -99,7 +101,8 @@ def _per_owner(
     keys, inverse = np.unique(units * number + index.owners[others], return_inverse=True)
     found = np.minimum(np.bincount(inverse, counted, len(keys)), whole[keys // number])
     pairs = index.owners[keys // number] * number + keys % number
-    return np.bincount(pairs, found, number * number).reshape(number, number)
+    matrix: Floats = np.bincount(pairs, found, number * number).astype(np.float64)
+    return matrix.reshape(number, number)
 
 
 def _contained(matched: Floats, whole: Floats) -> Floats:

@@ -31,14 +31,12 @@ class Symbols:
         self.values = _Namespace("value", self.keys)
         self.names = _Namespace("name", self.keys)
         self.attrs = _Namespace("attr", self.keys)
-        self.keywords = _Namespace("keyword", self.keys)
         self.bound_names: set[str] = set()
         self.bound_attrs: set[str] = set()
-        self.parameters: set[str] = set()
 
     def meanings(self) -> list[str]:
         """What each symbol stands for: the same text in two submissions, the same token."""
-        own = {"name": self.bound_names, "attr": self.bound_attrs, "keyword": self.parameters}
+        own = {"name": self.bound_names, "attr": self.bound_attrs}
         return [
             f"own {kind}" if spelling in own.get(kind, ()) else f"{kind} {spelling}"
             for kind, spelling in self.keys

@@ -1,0 +1,105 @@
+"""`grader similar`: which submissions say the same, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grader.assignments.load import load_assignment
+from grader.cli.options import ASSIGNMENT
+from grader.cli.output import stages, write_whole
+
+
+@click.command()
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="STARTER",
+    help="Code that was given out: a folder, zip or file; it counts for nobody. May be repeated.",
+)
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Fingerprints of an earlier year to compare with as well. May be repeated.",
+)
+@click.option(
+    "--save-archive",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep this class's fingerprints for later years: hashes, names and lines, no code.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Keep fingerprints here: a late submission then costs one comparison.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write pages: the class, and every pair side by side.",
+)
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all of it."
+)
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the pairs."
+)
+@ASSIGNMENT
+def similar(
+    submissions: Path,
+    base: tuple[Path, ...],
+    archive: tuple[Path, ...],
+    save_archive: Path | None,
+    cache: Path | None,
+    html: Path | None,
+    json_path: Path | None,
+    csv_path: Path | None,
+    assignment: str,
+) -> None:
+    """Say which submissions of a class are similar, and in which lines.
+
+    SUBMISSIONS is a folder of zips, of folders or of single files. Nothing of them is run, and
+    nothing leaves this machine. A score is no verdict: a person looks and decides.
+    """
+    from grader.render.similarity.documents import pairs_csv, similarity_json
+    from grader.render.similarity.pages import similarity_site
+    from grader.render.similarity.terminal import similarity_text
+    from grader.similarity.source.compare import compare_sources
+    from grader.similarity.source.read_sources import find_base, find_submissions, read_tree
+    from grader.similarity.source.stored import read_fingerprints, write_fingerprints
+
+    definition = load_assignment(assignment)
+    found = find_submissions(submissions)
+    earlier = [old for path in archive for old in read_fingerprints(path)]
+    with stages() as progress:
+        comparison = compare_sources(
+            found,
+            definition,
+            base=[find_base(path) for path in base],
+            archive=earlier,
+            cache=cache,
+            progress=progress,
+        )
+        result = comparison.result
+        if save_archive is not None:
+            write_fingerprints(save_archive, comparison.fingerprints)
+        if json_path is not None:
+            write_whole(json_path, similarity_json(result))
+        if csv_path is not None:
+            write_whole(csv_path, pairs_csv(result))
+        if html is not None:
+            progress("writing pages")
+            shown = {name for pair in result.pairs for name in pair.key}
+            sources = {one.name: read_tree(one, definition) for one in found if one.name in shown}
+            for name, content in similarity_site(result, sources):
+                write_whole(html / name, content)
+    click.echo(similarity_text(result), nl=False)
+    if html is not None:
+        click.echo(f"Pages: {html / 'index.html'}")
