@@ -222,7 +222,7 @@ class _Loader:
             sha256=self.digest.hexdigest(),
             entry_number=submission["entry_number"],
             entry_example=submission["entry_example"],
-            zip_names=tuple(submission["zip_names"]),
+            zip_names=tuple(submission.get("zip_names", ("{entry}.zip",))),
             zip_limits=_zip_limits(submission.get("zip_limits", {})),
             submission_schema=schema,
             roles=roles,
