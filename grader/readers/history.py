@@ -53,7 +53,7 @@ def parse_history(data: bytes) -> History:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
-    rows = _json_rows(data) if text.lstrip()[:1] in "[{" else _csv_rows(text)
+    rows = _json_rows(data) if text.lstrip().startswith(("[", "{")) else _csv_rows(text)
     if not rows:
         raise ValueError("it has no row of numbers")
     if len(rows) > _MAX_EPOCHS:
