@@ -1,7 +1,7 @@
 """Decode a stranger's masks in a process of its own, with limits that it sets on itself first.
 
-`python -I -m grader.readers.decode_masks` reads a request from its standard input, one JSON
-document::
+`grader.sandbox.process.answer_of` starts it, confined by the kernel. It reads a request from its
+standard input, one JSON document::
 
     {"memory_bytes": …, "cpu_seconds": …, "folder": "/…/seg_maps",
      "files": [{"path": "a.png", "width_px": 224, "height_px": 224}, …]}
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +38,8 @@ from grader.readers.regular_file import RefusedFileError, read_regular_file
 READY = b"ready\n"
 
 _MAX_TEXT_CHARS = 300
+# Of the formats that are read; MPO is what some JPEGs turn out to be.
+_PLUGINS = ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def read_frames(answer: bytes, files: Sequence[MaskFile]) -> Iterator[Frame]:
     if not answer.startswith(READY):
         raise InternalFault(
             "the process that decodes masks did not start",
-            hint="`python -I -m grader.readers.decode_masks` has to run in this environment: "
+            hint="`python -I -m grader.sandbox.inside.confined` has to run in this environment: "
             "the grader has to be installed in it",
         )
     position = len(READY)
@@ -153,6 +155,12 @@ def read_frames(answer: bytes, files: Sequence[MaskFile]) -> Iterator[Frame]:
             return
         position = end + 1 + wanted_bytes
         yield frame
+
+
+def prepare() -> None:
+    """Import what decoding would import on the way, when the process can no longer load code."""
+    for name in _PLUGINS:
+        import_module(f"PIL.{name}ImagePlugin")
 
 
 def serve(requested: BinaryIO, answered: BinaryIO) -> None:
@@ -184,7 +192,3 @@ def _limit(memory_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)

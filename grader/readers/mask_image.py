@@ -7,7 +7,6 @@ is one finding per kind, with a count and the first names.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +25,7 @@ from grader.readers.mask_pixels import THRESHOLD, RefusedMaskError, decode_mask
 from grader.readers.reading import Expected, Launch, Reading, counted, find_folder, regular_files
 
 # The decoder's own needs, and a decoded RGBA image of the largest size with its copies.
+_DECODER = "grader.readers.decode_masks"
 _DECODER_BYTES = 256 << 20
 _BYTES_PER_PIXEL = 16
 _DECODER_CPU_SECONDS = 30
@@ -198,14 +198,13 @@ def decode_frames(folder: Path, files: Sequence[MaskFile], launch: Launch) -> It
     """A frame for every file, in order."""
     largest = max((file.max_pixels for file in files), default=0)
     memory_bytes = _DECODER_BYTES + _BYTES_PER_PIXEL * largest
-    argv = (sys.executable, "-I", "-m", "grader.readers.decode_masks")
     done = 0
     for _ in range(_MAX_LAUNCHES):
         rest = files[done:]
         if not rest:
             return
         asked = request(folder, rest, memory_bytes=memory_bytes, cpu_seconds=_DECODER_CPU_SECONDS)
-        for frame in read_frames(launch(argv, asked), rest):
+        for frame in read_frames(launch(_DECODER, asked, folder), rest):
             done += 1
             yield frame
         if done < len(files):

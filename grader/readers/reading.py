@@ -17,8 +17,9 @@ from grader.model import Finding, OutputSpec
 _MAX_ENTRIES = 20_000
 
 
-Launch = Callable[[Sequence[str], bytes], bytes]
-"""(argv, standard input) → standard output of a process, whatever became of it."""
+Launch = Callable[[str, bytes, Path], bytes]
+"""(module that serves, its standard input, the folder that it reads) → the standard output of a
+confined process, whatever became of it."""
 
 
 @frozen

@@ -41,6 +41,14 @@ class Order(TypedDict):
     syscalls: dict[str, int]
 
 
+class Confinement(TypedDict):
+    """What `inside/confined.py` is told; without Landlock or a known machine, the less of it."""
+
+    landlock: Landlock | None
+    seccomp: bytes
+    syscalls: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One start of a sandbox.

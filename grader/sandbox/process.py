@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import marshal
 import os
+import platform
 import socket
 import subprocess
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import IO, Self
 
 from grader.errors import SandboxError
 from grader.sandbox.interpreter import find_interpreter
-from grader.sandbox.launch import Launch
+from grader.sandbox.landlock import READ, build_landlock, landlock_abi
+from grader.sandbox.launch import Confinement, Launch
 from grader.sandbox.privileges import find_covers
+from grader.sandbox.seccomp import decoder_filter
+from grader.sandbox.syscalls import syscall_numbers
 
 _INSIDE = Path(__file__).parent / "inside"
 _WAIT_SECONDS = 20.0
@@ -172,19 +176,24 @@ def ask_version(program: str) -> str:
     return completed.stdout.strip()
 
 
-def answer_of(argv: Sequence[str], standard_input: bytes) -> bytes:
-    """What one of the grader's own helper programs answers, whatever became of it.
+def answer_of(module: str, standard_input: bytes, folder: Path) -> bytes:
+    """What one of the grader's own helpers answers, whatever became of it.
 
-    The helper limits its own memory and time (a decoder of strangers' images, say) and is given no
-    variables of the grader's environment; its answer is for the caller to doubt.
+    `module` is a decoder of strangers' bytes with the functions `prepare()` and `serve(requested,
+    answered)`; between the two, the process gives up everything but reading below `folder` and
+    answering (see `grader.sandbox.inside.confined`). It limits its own memory and time, and is
+    given no variables of the grader's environment; its answer is for the caller to doubt.
     """
+    order = sealed_file(marshal.dumps(dict(confinement(folder))))
+    argv = [sys.executable, "-I", "-m", "grader.sandbox.inside.confined", str(order), module]
     try:
         completed = subprocess.run(
-            list(argv),
+            argv,
             input=standard_input,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={"PYTHONDONTWRITEBYTECODE": "1"},
+            pass_fds=[order],
             timeout=_HELPER_SECONDS,
             check=False,
         )
@@ -192,4 +201,23 @@ def answer_of(argv: Sequence[str], standard_input: bytes) -> bytes:
         return late.stdout or b""
     except OSError as error:
         raise SandboxError(f"{argv[0]} could not be started: {error}") from error
+    finally:
+        os.close(order)
     return completed.stdout
+
+
+def confinement(folder: Path) -> Confinement:
+    """Reading below `folder` and computing, by the rules that this machine's kernel has; on one
+    without any, limits alone are left."""
+    machine = platform.machine()
+    try:
+        numbers = syscall_numbers(machine)
+    except SandboxError:
+        return Confinement(landlock=None, seccomp=b"", syscalls={})
+    abi = landlock_abi(numbers["landlock_create_ruleset"])
+    readable = [*find_interpreter().folders, folder]
+    return Confinement(
+        landlock=build_landlock(abi, [(path, READ) for path in readable]) if abi else None,
+        seccomp=decoder_filter(machine),
+        syscalls=numbers,
+    )

@@ -14,6 +14,7 @@ A filter sees numbers, not what pointers point at, so nothing here decides by a 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterable
@@ -41,6 +42,16 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _SOCKET_TYPE = 0xF  # without SOCK_CLOEXEC and SOCK_NONBLOCK
 _PERSONALITY_QUERY = 0xFFFFFFFF
 _LOW_WORD = 0xFFFFFFFF
+
+# asm-generic/fcntl.h, mman-common.h; O_CREAT and O_TRUNC are the same on both machines
+_OPENS_FOR_MORE_THAN_READING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
+_PROT_EXEC = 4
+_DECODERS_CALLS = (
+    "read readv pread64 write writev close lseek fstat newfstatat stat lstat statx fcntl "
+    "getdents64 readlink readlinkat mmap munmap mremap mprotect madvise brk futex sched_yield "
+    "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall clock_gettime getrandom "
+    "getpid gettid getrlimit setrlimit exit exit_group"
+)
 
 _LANDLOCK_ABI_TRUNCATE = 3
 _LANDLOCK_ABI_SIGNALS = 6
@@ -176,8 +187,28 @@ def shared_filter(machine: str, landlock_abi: int, *, gpu: bool = False) -> byte
     return assemble(machine, [*_always(gpu=gpu), *_without_namespaces(landlock_abi)])
 
 
-def assemble(machine: str, rules: Iterable[Rule]) -> bytes:
+def decoder_filter(machine: str) -> bytes:
+    """The program for the grader's own decoders of strangers' bytes, once they have started.
+
+    The other way round than for students: what is not listed is refused. Reading files, computing
+    and answering stay; no program, process, thread, socket, signal or link can be made, no file be
+    opened for writing, and no memory become executable. SandboxError for an unknown machine.
+    """
+    reading = Condition(2, 0, _OPENS_FOR_MORE_THAN_READING)
+    rules = [
+        _refuse(errno.EPERM, "mmap mprotect", Condition(2, _PROT_EXEC, _PROT_EXEC)),
+        _refuse(errno.EPERM, "mmap", Condition(3, _MAP_SHARED_ANONYMOUS, _MAP_SHARED_ANONYMOUS)),
+        Rule(("openat",), _RET_ALLOW, (reading,)),
+        Rule(("open",), _RET_ALLOW, (Condition(1, 0, _OPENS_FOR_MORE_THAN_READING),)),
+        Rule(("prlimit64",), _RET_ALLOW, (Condition(0, 0),)),
+        Rule(tuple(_DECODERS_CALLS.split()), _RET_ALLOW),
+    ]
+    return assemble(machine, rules, otherwise=_RET_ERRNO | errno.EPERM)
+
+
+def assemble(machine: str, rules: Iterable[Rule], otherwise: int = _RET_ALLOW) -> bytes:
     """`struct sock_filter[]` for `rules`, first match wins; calls that a machine lacks are skipped.
+    `otherwise` is the answer to a call that no rule matches.
 
     A foreign calling convention kills the process; calls newer than `NEWEST_REVIEWED`, and with
     them the x32 convention, answer "no such call".
@@ -196,7 +227,7 @@ def assemble(machine: str, rules: Iterable[Rule]) -> bytes:
         for call in rule.calls:
             if call in numbers:
                 program += [(_JUMP_EQUAL, 0, len(body), numbers[call]), *body]
-    program.append((_RETURN, 0, 0, _RET_ALLOW))
+    program.append((_RETURN, 0, 0, otherwise))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 

@@ -169,7 +169,8 @@ def test_colour_is_the_only_escape_on_a_terminal(poisoned: Report) -> None:
 def test_json_keeps_its_keys(poisoned: Report, plain: Report) -> None:
     one, two = (json.loads(report_json(report)) for report in (poisoned, plain))
     for document in (one, two):
-        assert document["marks"] == {"given": str(plain.marks), "max": str(plain.max_marks)}
+        given, most = str(plain.marks), str(plain.max_marks)
+        assert document["marks"] == {"given": given, "max": most, "manual": "0"}
     assert list(one) == list(two)
     assert [list(finding) for finding in one["findings"]] == [
         list(finding) for finding in two["findings"]

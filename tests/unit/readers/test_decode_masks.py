@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from grader.errors import InternalFault
 from grader.readers.decode_masks import READY, MaskFile, decode_file, read_frames, request
+from grader.sandbox.process import answer_of
 
 Mask = npt.NDArray[np.bool_]
 Encode = Callable[..., bytes]
-ARGV = [sys.executable, "-I", "-m", "grader.readers.decode_masks"]
 FILES = [MaskFile("a.png", 120, 90), MaskFile("missing.png", 4, 4), MaskFile("b.png", 60, 30)]
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, shape: Mask, encode: Encode) -> Path:
 
 def ask(folder: Path, files: list[MaskFile], memory_bytes: int = 1 << 29) -> bytes:
     asked = request(folder, files, memory_bytes=memory_bytes, cpu_seconds=20)
-    return subprocess.run(ARGV, input=asked, capture_output=True, check=False, env={}).stdout
+    return answer_of("grader.readers.decode_masks", asked, folder)
 
 
 def test_every_file_is_answered_in_order_and_in_the_wanted_size(folder: Path, shape: Mask) -> None:
@@ -81,7 +81,7 @@ def test_too_little_memory_refuses_a_file_or_ends_the_answer_before_it(
 ) -> None:
     (folder / "big.png").write_bytes(encode(np.zeros((4000, 4000, 4), np.uint8), "PNG"))
     files = [FILES[0], MaskFile("big.png", 8, 8), FILES[2]]
-    frames = list(read_frames(ask(folder, files, memory_bytes=96 << 20), files))
+    frames = list(read_frames(ask(folder, files, memory_bytes=128 << 20), files))
     assert frames[0].levels
     assert len(frames) == 1 or frames[1].code == "mask.too-large"
     assert all(not frame.code for frame in read_frames(ask(folder, files), files))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Launch:
     """The decoder without a process, and without limits that would be this process's."""
     monkeypatch.setattr("grader.readers.decode_masks._limit", lambda *_: None)
 
-    def launch(argv: Sequence[str], asked: bytes) -> bytes:
-        assert argv[1:] == ("-I", "-m", "grader.readers.decode_masks")
+    def launch(module: str, asked: bytes, folder: Path) -> bytes:
+        assert module == "grader.readers.decode_masks"
+        assert folder.is_dir()
         answered = io.BytesIO()
         serve(io.BytesIO(asked), answered)
         return answered.getvalue()
@@ -194,10 +195,10 @@ def test_a_decoder_that_dies_costs_one_mask_and_is_started_again(
     lay(tmp_path, *(f"seg_maps/{name}" for name in NAMES), data=mask_file)
     launches = []
 
-    def dying(argv: Sequence[str], asked: bytes) -> bytes:
+    def dying(module: str, asked: bytes, folder: Path) -> bytes:
         """Dies of the second file."""
-        launches.append(argv)
-        answer = in_process(argv, asked)
+        launches.append(module)
+        answer = in_process(module, asked, folder)
         first = answer.index(b"\n", len(READY)) + 1 + 120 * 90
         return answer[: first + 5] if len(launches) == 1 else answer
 
@@ -214,7 +215,7 @@ def test_a_decoder_that_always_dies_is_not_started_forever(tmp_path: Path) -> No
     lay(tmp_path, *(f"seg_maps/{name}" for name in names), data=b"x")
     launches = []
 
-    def dead(argv: Sequence[str], asked: bytes) -> bytes:
+    def dead(module: str, asked: bytes, folder: Path) -> bytes:
         launches.append(asked)
         return READY
 
@@ -238,8 +239,8 @@ def test_what_the_decoder_says_is_made_harmless(
 ) -> None:
     lay(tmp_path, f"seg_maps/{NAMES[0]}", data=mask_file)
 
-    def lying(argv: Sequence[str], asked: bytes) -> bytes:
-        answer = in_process(argv, asked)
+    def lying(module: str, asked: bytes, folder: Path) -> bytes:
+        answer = in_process(module, asked, folder)
         return answer.replace(b"grey level > 127", b"\\u001b[31m\\u202e>").replace(
             b'"quirks": ["mask.renamed-format"]', b'"quirks": ["no.such-code"]'
         )

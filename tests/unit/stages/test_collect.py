@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_readers_learn_nothing_of_labels_and_masks(
     """What the decoder's process is sent are paths and sizes."""
     sent: list[bytes] = []
 
-    def launch(argv: Sequence[str], asked: bytes) -> bytes:
+    def launch(module: str, asked: bytes, folder: Path) -> bytes:
         sent.append(asked)
         return READY
 
