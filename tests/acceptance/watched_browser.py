@@ -67,12 +67,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a text as a page from `file:`, and watch it."""
+    """Open a file, or a text as a page, from `file:`, and watch it."""
     contexts = []
 
-    def open_page(text: str, *, width: int = 1280, **options: Any) -> Loaded:
+    def open_page(shown: str | Path, *, width: int = 1280, **options: Any) -> Loaded:
         path = tmp_path / f"report-{len(contexts)}.html"
-        path.write_text(text, "utf-8")
+        if isinstance(shown, Path):
+            path = shown
+        else:
+            path.write_text(shown, "utf-8")
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         contexts.append(context)
         page = context.new_page()
