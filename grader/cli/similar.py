@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from grader.assignments.load import load_assignment
-from grader.cli.options import ASSIGNMENT
+from grader.cli.options import ASSIGNMENT, UNSAFE
 from grader.cli.output import stages, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grader.model import Assignment
+    from grader.similarity.model import ClassSimilarity
+    from grader.similarity.source.read_sources import FoundSubmission
+
+SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site looks for it
 
 
 @click.command()
@@ -51,7 +63,20 @@ from grader.cli.output import stages, write_whole
 @click.option(
     "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the pairs."
 )
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS",
+    help="What `grader class` has written: its answers and masks are compared too, and "
+    "similarity.json is written there for the class's site.",
+)
+@click.option(
+    "--source-only",
+    is_flag=True,
+    help="Compare source alone: open no weights, look at no other files. Takes seconds.",
+)
 @ASSIGNMENT
+@UNSAFE
 def similar(
     submissions: Path,
     base: tuple[Path, ...],
@@ -61,12 +86,16 @@ def similar(
     html: Path | None,
     json_path: Path | None,
     csv_path: Path | None,
+    results: Path | None,
+    source_only: bool,
     assignment: str,
+    unsafe_no_sandbox: bool,
 ) -> None:
     """Say which submissions of a class are similar, and in which lines.
 
-    SUBMISSIONS is a folder of zips, of folders or of single files. Nothing of them is run, and
-    nothing leaves this machine. A score is no verdict: a person looks and decides.
+    SUBMISSIONS is a folder of zips, of folders or of single files. Their code is not run, weights
+    are opened in the sandbox only, and nothing leaves this machine. A score is no verdict: a person
+    looks and decides.
     """
     from grader.render.similarity.documents import pairs_csv, similarity_json
     from grader.render.similarity.pages import similarity_site
@@ -88,12 +117,18 @@ def similar(
             progress=progress,
         )
         result = comparison.result
+        if not source_only:
+            result = _beyond_source(
+                result, found, base, definition, results, unsafe_no_sandbox, progress
+            )
         if save_archive is not None:
             write_fingerprints(save_archive, comparison.fingerprints)
         if json_path is not None:
             write_whole(json_path, similarity_json(result))
         if csv_path is not None:
             write_whole(csv_path, pairs_csv(result))
+        if results is not None:
+            write_whole(results / SIMILARITY_FILE, similarity_json(result))
         if html is not None:
             progress("writing pages")
             shown = {name for pair in result.pairs for name in pair.key}
@@ -103,3 +138,34 @@ def similar(
     click.echo(similarity_text(result), nl=False)
     if html is not None:
         click.echo(f"Pages: {html / 'index.html'}")
+
+
+def _beyond_source(
+    result: ClassSimilarity,
+    submissions: tuple[FoundSubmission, ...],
+    base: tuple[Path, ...],
+    definition: Assignment,
+    results: Path | None,
+    unsafe: bool,
+    progress: Callable[[str], None],
+) -> ClassSimilarity:
+    """The result with the evidence of weights, answers, masks, files and names."""
+    from grader.sandbox import choose_backend
+    from grader.similarity.source.read_sources import find_base
+    from grader.similarity.submission.class_results import read_class_results
+    from grader.similarity.submission.compare import compare_beyond_source
+
+    known = None
+    if results is not None:
+        known = read_class_results(results, [one.name for one in submissions])
+    with tempfile.TemporaryDirectory(prefix="grader-similar-") as scratch:
+        return compare_beyond_source(
+            result,
+            submissions,
+            definition,
+            cache(lambda: choose_backend(allow_unsafe=unsafe)),
+            Path(scratch),
+            base=[find_base(path) for path in base],
+            results=known,
+            progress=progress,
+        )

@@ -49,11 +49,20 @@ def compare_printed(
 def _last_accuracy(text: str) -> tuple[float, str] | None:
     """(accuracy in [0, 1], the line that says so)"""
     for line in reversed(text.splitlines()):
-        match = _ACCURACY.search(line[:_LONGEST_LINE])
-        if match is None or _OTHER_SPLIT.search(line[:_LONGEST_LINE]):
+        if _OTHER_SPLIT.search(line[:_LONGEST_LINE]):
             continue
-        number = float(match["number"])
-        value = number / 100 if match["percent"] or number > 1 else number
-        if value <= 1:
+        value = accuracy_in(line)
+        if value is not None:
             return value, line.strip()
     return None
+
+
+def accuracy_in(line: str) -> float | None:
+    """The accuracy in [0, 1] that a line states, in percent or as a share; None where it states
+    none."""
+    match = _ACCURACY.search(line[:_LONGEST_LINE])
+    if match is None:
+        return None
+    number = float(match["number"])
+    value = number / 100 if match["percent"] or number > 1 else number
+    return value if value <= 1 else None

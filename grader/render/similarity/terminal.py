@@ -5,11 +5,14 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from grader.findings import listed, quoted
-from grader.render.printable import printable
-from grader.similarity.model import ClassSimilarity, Evidence, Pair, Region
+from grader.model import Severity
+from grader.render.printable import printable, wrapped
+from grader.render.similarity.words import by_weight
+from grader.similarity.model import Channel, ClassSimilarity, Evidence, Pair, Region
 
 _PAIRS = 30
 _REGIONS = 3
+_WHAT_COLUMNS, _WHAT_LINES = 60, 4
 
 
 def similarity_text(result: ClassSimilarity) -> str:
@@ -31,12 +34,16 @@ def similarity_text(result: ClassSimilarity) -> str:
             + "\n".join(f"  {listed(cluster.members, 12)}" for cluster in result.clusters)
         )
     parts += [f"Note: {note}." for note in result.notes]
-    unread = [
-        f"  {quoted(summary.name)}: {printable(finding.message)}"
-        for summary in result.submissions
-        for finding in summary.findings
-        if finding.code.startswith(("similar.", "zip."))
-    ]
+    unread: list[str] = []
+    said: list[str] = []
+    for summary in result.submissions:
+        for finding in summary.findings:
+            not_read = finding.severity is Severity.ERROR or finding.code.startswith("similar.")
+            place = "" if finding.place is None or not_read else f"{finding.place}: "
+            line = f"  {quoted(summary.name)}: {printable(place + finding.message)}"
+            (unread if not_read else said).append(line)
+    if said:
+        parts.append("What single submissions say:\n" + "\n".join(said[:_PAIRS]))
     if unread:
         parts.append("Not (wholly) compared:\n" + "\n".join(unread[:_PAIRS]))
     parts.append("Similar is what the numbers say; what it means, a person decides.")
@@ -67,7 +74,7 @@ def _table(pairs: list[Pair]) -> str:
                 quoted(pair.right, 40) + (" (archive)" if pair.archived else ""),
                 f"{pair.score:.2f}",
                 "" if contained is None else f"{contained:.0%}",
-                pair.evidence[0].message if pair.evidence else "",
+                _what(pair),
             )
         )
     return tabulate(
@@ -77,6 +84,16 @@ def _table(pairs: list[Pair]) -> str:
         disable_numparse=True,
         colalign=("left", "left", "right", "right", "left"),
     )
+
+
+def _what(pair: Pair) -> str:
+    """What the strongest evidence of each channel says, the weightiest first."""
+    strongest = by_weight(pair.evidence)
+    told: dict[Channel, str] = {}
+    for found in strongest:
+        if found.strength is strongest[0].strength:
+            told.setdefault(found.channel, found.message)
+    return "\n".join(wrapped(printable("; ".join(told.values())), _WHAT_COLUMNS)[:_WHAT_LINES])
 
 
 def _places(pair: Pair) -> str:

@@ -1,0 +1,203 @@
+"""A class beyond its source: weights, answers, masks, files and names, added to what is known."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from grader.errors import SandboxError
+from grader.model import Assignment, CheckpointSpec, Finding
+from grader.sandbox import Backend
+from grader.similarity.checkpoints.public import Published
+from grader.similarity.checkpoints.related import relate_checkpoints
+from grader.similarity.masks import same_scores
+from grader.similarity.model import ClassSimilarity, Evidence, Pair, Strength
+from grader.similarity.predictions import relate_predictions
+from grader.similarity.source.clusters import find_clusters
+from grader.similarity.source.read_sources import FoundSubmission
+from grader.similarity.submission.between import most_holders, relate_files, relate_names
+from grader.similarity.submission.class_results import ClassResults
+from grader.similarity.submission.names import Mention, mentions, without_common
+from grader.similarity.submission.open_weights import (
+    OpenedWeights,
+    between_submissions,
+    submission_of,
+)
+from grader.similarity.submission.read_material import Material, read_material
+from grader.similarity.submission.signs import (
+    foreign_names,
+    late_times,
+    older_checkpoint,
+    unknown_names,
+    unreproduced_log,
+)
+
+PairKey = tuple[str, str]
+Progress = Callable[[str], None]
+
+_COUNTED = 0.9  # what strong evidence counts for that is counted, and not measured from 0 to 1
+
+
+@dataclass
+class _Beyond:
+    """What has been found so far."""
+
+    evidence: dict[PairKey, list[Evidence]] = field(default_factory=lambda: defaultdict(list))
+    findings: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, related: Mapping[PairKey, Sequence[Evidence]]) -> None:
+        for (left, right), found in related.items():
+            self.evidence[left, right] += found
+
+
+def compare_beyond_source(
+    result: ClassSimilarity,
+    submissions: Sequence[FoundSubmission],
+    assignment: Assignment,
+    backend: Callable[[], Backend],
+    scratch: Path,
+    *,
+    base: Sequence[FoundSubmission] = (),
+    results: ClassResults | None = None,
+    published: Published | None = None,
+    progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
+) -> ClassSimilarity:
+    """`result` with the evidence of weights, answers, masks, files and names.
+
+    `backend` is called when the first checkpoint has to be opened; where it raises SandboxError, a
+    note says that weights were not compared. `scratch`: an empty folder for weights, about the size
+    of all checkpoints; the caller removes it. Raises UsageError as `inspect_zip` does.
+    """
+    beyond = _Beyond()
+    weights = OpenedWeights(scratch, _max_bytes(assignment))
+    spec = _spec(assignment)
+    if spec is None:
+        beyond.notes.append("the definition names no checkpoint: weights were not compared")
+    materials: list[Material] = []
+    for number, found in enumerate(submissions, 1):
+        progress(f"opening {number} of {len(submissions)}")
+        tree = scratch / "tree"
+        material = read_material(found, assignment, tree)
+        if spec is not None:
+            try:
+                weights.add(material, spec, backend)
+            except SandboxError as error:
+                beyond.notes.append(f"weights were not compared: {error.message}")
+                spec = None
+        materials.append(replace(material, layers=weights.layers.get(material.name, {})))
+        shutil.rmtree(tree, ignore_errors=True)
+    given_out = [read_material(found, assignment, scratch / "base") for found in base]
+    progress("comparing files and names")
+    named = _names(materials, given_out, assignment)
+    hashes = frozenset(file.sha256 for material in given_out for file in material.files)
+    beyond.add(relate_files(materials, hashes))
+    numbers = {m.name: m.entry_number for m in materials if m.entry_number is not None}
+    beyond.add(relate_names(named, numbers))
+    progress("comparing weights")
+    _add_weights(beyond, weights, published)
+    if results is not None:
+        progress("comparing answers and masks")
+        answers = relate_predictions(results.answers, results.truth)
+        beyond.add({pair: (found,) for pair, found in answers.items()})
+        beyond.add({pair: (found,) for pair, found in same_scores(results.scores).items()})
+    deadline = None if assignment.late is None else assignment.late.deadline
+    for material in materials:
+        measured = None if results is None else results.accuracies.get(material.name)
+        beyond.findings[material.name] += [
+            *foreign_names(material, named[material.name]),
+            *late_times(material, deadline),
+            *older_checkpoint(material),
+            *unknown_names(material),
+            *unreproduced_log(material, measured),
+        ]
+    return add_evidence(result, beyond.evidence, beyond.findings, beyond.notes)
+
+
+def _spec(assignment: Assignment) -> CheckpointSpec | None:
+    if assignment.checkpoint is not None:
+        return assignment.checkpoint
+    return assignment.experiments[0] if assignment.experiments else None
+
+
+def _max_bytes(assignment: Assignment) -> int:
+    spec = _spec(assignment)
+    # The header of the format comes on top of what the checkpoint may take.
+    return (spec.limits.file_bytes if spec is not None else 0) + (8 << 20)
+
+
+def _names(
+    materials: Sequence[Material], given_out: Sequence[Material], assignment: Assignment
+) -> dict[str, tuple[Mention, ...]]:
+    pattern = assignment.entry_number
+    base = [mention for material in given_out for mention in mentions(material, pattern)]
+    listed = [(material.name, mentions(material, pattern)) for material in materials]
+    return without_common(listed, base, most_holders(len(materials)))
+
+
+def _add_weights(beyond: _Beyond, weights: OpenedWeights, published: Published | None) -> None:
+    related = relate_checkpoints(weights.traces, weights.fetch, published=published)
+    for left, right in between_submissions(related.pairs):
+        pair = submission_of(left), submission_of(right)
+        beyond.evidence[pair] += related.pairs[left, right]
+    for key, findings in related.findings.items():
+        beyond.findings[submission_of(key)] += findings
+    for group in related.groups:
+        names = sorted({submission_of(key) for key in group})
+        if len(names) > 1:
+            beyond.notes.append(
+                f"{len(names)} submissions started training from the same weights, as with a "
+                "seed in the starter code; that alone raises nobody's score"
+            )
+
+
+def add_evidence(
+    result: ClassSimilarity,
+    evidence: Mapping[PairKey, Sequence[Evidence]],
+    findings: Mapping[str, Sequence[Finding]],
+    notes: Sequence[str] = (),
+) -> ClassSimilarity:
+    """`result` with more evidence. A pair with strong evidence is flagged and scores at least as
+    much as that evidence says; context alone makes no pair. Clusters are found again."""
+    known = {pair.key: pair for pair in result.pairs if not pair.archived}
+    scores = dict(result.scores)
+    for key, found in evidence.items():
+        pair = known.get(key)
+        if pair is None:
+            if all(one.strength is Strength.CONTEXT for one in found):
+                continue
+            pair = Pair(*key, score=scores.get(key, 0.0), flagged=False)
+        strong = [_weight(one) for one in found if one.strength is Strength.STRONG]
+        score = round(max([pair.score, *strong]), 4)
+        known[key] = replace(
+            pair,
+            score=score,
+            flagged=pair.flagged or bool(strong),
+            evidence=(*pair.evidence, *found),
+        )
+        scores[key] = max(scores.get(key, 0.0), score)
+    archived = [pair for pair in result.pairs if pair.archived]
+    pairs = sorted(
+        [*known.values(), *archived], key=lambda pair: (not pair.flagged, -pair.score, pair.key)
+    )
+    return replace(
+        result,
+        submissions=tuple(
+            replace(one, findings=(*one.findings, *findings.get(one.name, ())))
+            for one in result.submissions
+        ),
+        pairs=tuple(pairs),
+        clusters=find_clusters(pairs),
+        scores=scores,
+        notes=(*result.notes, *notes),
+    )
+
+
+def _weight(found: Evidence) -> float:
+    """From 0 to 1: the evidence's own number where it is one; equal weights are 1."""
+    if found.unit in {"files", "times"}:
+        return _COUNTED
+    return 1.0 if found.value is None else min(max(found.value, 0.0), 1.0)
