@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -287,7 +287,7 @@ class _Display:
             self._drawn = 0
 
     def _draw(self, lines: Sequence[str]) -> None:
-        columns, rows = os.get_terminal_size(sys.stdout.fileno())
+        columns, rows = shutil.get_terminal_size()
         shown = [line[: max(1, columns - 1)] for line in lines[: max(1, rows - 1)]]
         click.echo("\n".join(shown))
         self._drawn = len(shown)
