@@ -16,8 +16,8 @@ Files = dict[str, str]
 Obfuscator = Callable[[Files, random.Random], Files]
 
 _WORDS = tuple(
-    "data value item result temp buf node part info state field entry unit step ref obj cur nxt acc "  # noqa: SIM905
-    "tmp vec mat arr num idx ptr key tag grp seq blk lyr feat outp inp src dst img lbl".split()
+    "data value item result temp buf node part info state field entry unit step ref obj cur nxt "  # noqa: SIM905
+    "acc tmp vec mat arr num idx ptr key tag grp seq blk lyr feat outp inp src dst img lbl".split()
 )
 _REMARKS = (
     "compute the result",

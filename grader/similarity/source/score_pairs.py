@@ -1,11 +1,15 @@
 """What pairs of functions share → how similar two submissions are, as numbers from 0 to 1.
 
-A feature weighs log2((N + 1) / n) bits when n of N submissions hold it (compare50's idea: what
-everybody writes says nothing), n counted as at least two, so that code found nowhere else weighs
-as much as code found in just one other place. Two functions that share m of the lesser one's w
-bits count with m · (m / w)^P · m / (m + K): many bits in one place say more than the same bits
-scattered over a program, and a few bits say nothing. Their sum, divided by what the submission
-holds, is its containment in the other; the greater of both is the pair's.
+A feature weighs b² / B bits, b = log2((N + 1) / n), when n of N submissions hold it (compare50's
+idea, sharpened: what many write says nothing), n counted as at least two, so that code found
+nowhere else weighs as much as code found in just one other place; B is the most a feature can
+weigh. Two functions that share m of the lesser one's w bits count with m · (m / w) · m / (m + K):
+many bits in one place say more than the same bits scattered over a program, and a few bits say
+nothing. Their sum, divided by what the submission holds, is its containment in the other; the
+greater of both is the pair's.
+
+The two channels are scored apart and the greater counts: dead code tears the k-grams of a copy
+apart and leaves its statements whole; a copy with every expression rewritten keeps its order.
 """
 
 from __future__ import annotations
@@ -21,21 +25,25 @@ from grader.similarity.source.linearise import CALL, SHAPE, STATEMENT
 
 Floats = npt.NDArray[np.float64]
 
-# Shares of the kinds of features; no unit.
-_KIND_WEIGHTS = {STATEMENT: 1.0, CALL: 1.0, SHAPE: 0.5, GRAM: 1.0, AS_WRITTEN: 1.0}
-CONCENTRATION = 1.0  # P
-ENOUGH_BITS = 60.0  # K: with as much in one place, half of it counts
-_EVERYWHERE = 8.0  # how sharply the idf-free weight falls when (nearly) everybody has a feature
+# Weightings, in this order: features in any order, k-grams, features without regard to idf.
+ANY_ORDER, IN_ORDER, UNWEIGHTED = 0, 1, 2
+_FEATURES = {STATEMENT: 1.0, CALL: 1.0, SHAPE: 0.5, AS_WRITTEN: 1.0}
+_GRAMS = {GRAM: 1.0}
+
+# K: with as many bits in one place, half of them count. k-grams come thicker than statements do,
+# but overlap; in a class of 200 these are 9 features and 5 k-grams.
+_ENOUGH = {ANY_ORDER: 60.0, IN_ORDER: 30.0, UNWEIGHTED: 10.0}
+_WHOLE = 6  # the power of a containment with which K stops to matter
+_EVERYWHERE = 8  # how sharply the idf-free weight falls when (nearly) everybody has a feature
 
 
 @dataclass(frozen=True, slots=True)
 class PairScores:
     """(N, N) each, symmetric, 0 on the diagonal.
 
-    `score`: the ranking one, idf-weighted and concentrated. `contained`: idf-weighted, without
-    regard to how few bits a place has; 1 when one's own code is all in the other. `unweighted`:
-    free of idf, concentrated: what a class shows in which most copied one source. `bits`: what is
-    shared in the same places.
+    `score`: the ranking one. `contained`: the same without regard to how few bits a place has; 1
+    when one's own code is all in the other. `unweighted`: free of idf: what shows when most of a
+    class copied one source. `bits`: what is shared in the same places.
     """
 
     score: Floats
@@ -47,33 +55,43 @@ class PairScores:
 def score_pairs(index: Index) -> PairScores:
     """Score all pairs of a class at once."""
     number = index.num_submissions
-    kinds = np.zeros(256)
-    for kind, weight in _KIND_WEIGHTS.items():
-        kinds[kind] = weight
-    idf = np.log2((number + 1) / np.maximum(index.spread, 2))
-    idf *= idf / np.log2((number + 1) / 2)
-    common = np.maximum(index.spread - 1, 0) / number
+    most = np.log2((number + 1) / 2) or 1.0
+    idf = np.log2((number + 1) / np.maximum(index.spread, 2)) ** 2 / most
+    common = np.maximum(index.spread - 1, 0) / max(number, 1)
     free = 1 - common**_EVERYWHERE
-    of_kind = kinds[index.kinds]
-    weights = np.stack([idf[index.groups] * of_kind, free[index.groups] * of_kind])
-    places = find_places(index, weights)
-    whole: list[Floats] = [
-        np.bincount(index.owners, row, number).astype(np.float64) for row in places.whole
-    ]
-
-    enough = np.log2((number + 1) / 2)  # one feature of two submissions only
-    bits = _matched(index, places, 0, ENOUGH_BITS)
-    contained = _contained(_matched(index, places, 0, 0.0), whole[0])
-    concentrated = _contained(bits, whole[0])
-    free_matched = _matched(index, places, 1, ENOUGH_BITS / max(enough, 1.0))
-    # A whole program in another one scores 1, however short it is.
-    score = concentrated + (contained - concentrated) * contained**6
-    return PairScores(
-        score=score,
-        contained=contained,
-        unweighted=_contained(free_matched, whole[1]),
-        bits=np.maximum(bits, bits.T),
+    features = _weights(index, _FEATURES)
+    weights = np.stack(
+        [
+            idf[index.groups] * features,
+            idf[index.groups] * _weights(index, _GRAMS),
+            free[index.groups] * features,
+        ]
     )
+    places = find_places(index, weights)
+    whole = [np.bincount(index.owners, row, number).astype(np.float64) for row in places.whole]
+    score = contained = bits = np.zeros((number, number))
+    unweighted = score
+    for weighting, enough in _ENOUGH.items():
+        found = _matched(index, places, weighting, enough)
+        any_size = _contained(_matched(index, places, weighting, 0.0), whole[weighting])
+        concentrated = _contained(found, whole[weighting])
+        # A whole program in another one scores 1, however short it is.
+        of_weighting = concentrated + (any_size - concentrated) * any_size**_WHOLE
+        if weighting == UNWEIGHTED:
+            unweighted = of_weighting
+            continue
+        score = np.maximum(score, of_weighting)
+        contained = np.maximum(contained, any_size)
+        bits = np.maximum(bits, np.maximum(found, found.T))
+    return PairScores(score, contained, unweighted, bits)
+
+
+def _weights(index: Index, of_kind: dict[int, float]) -> Floats:
+    """(m,) the weight of each row by its kind."""
+    table = np.zeros(256)
+    for kind, weight in of_kind.items():
+        table[kind] = weight
+    return table[index.kinds]
 
 
 def _matched(index: Index, places: Places, weighting: int, enough: float) -> Floats:
@@ -82,7 +100,7 @@ def _matched(index: Index, places: Places, weighting: int, enough: float) -> Flo
     whole = places.whole[weighting]
     lesser = np.minimum(whole[places.left], whole[places.right])
     share = np.divide(shared, lesser, out=np.zeros_like(shared), where=lesser > 0)
-    counted = shared * np.minimum(share, 1.0) ** CONCENTRATION
+    counted = shared * np.minimum(share, 1.0)
     if enough:
         counted *= shared / (shared + enough)
     matrix = _per_owner(index, places.left, places.right, counted, whole)
