@@ -37,12 +37,14 @@ _MAX_FOUND = 200
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """`text` stands in `path`, in `line` (1-based; None: in the path itself or a binary file)."""
+    """`text` stands in the file `path`, in `line` (1-based; None where it has no lines), or in the
+    path itself."""
 
     kind: str  # "entry number", "e-mail" or "user name"
     text: str
     path: str
     line: int | None
+    in_path: bool = False
 
 
 def mentions(material: Material, entry_number: str) -> tuple[Mention, ...]:
@@ -50,17 +52,17 @@ def mentions(material: Material, entry_number: str) -> tuple[Mention, ...]:
     the assignment. In binary files only entry numbers are looked for."""
     found: dict[tuple[str, str], Mention] = {}
 
-    def add(kind: str, text: str, path: str, line: int | None) -> None:
+    def add(kind: str, text: str, path: str, line: int | None, in_path: bool = False) -> None:
         if len(found) < _MAX_FOUND:
-            found.setdefault((kind, text), Mention(kind, text, path, line))
+            found.setdefault((kind, text), Mention(kind, text, path, line, in_path))
 
     pattern = _number_pattern(entry_number)
     for file in material.files:
         for match in pattern.finditer(file.path):
-            add("entry number", match[0].upper(), file.path, None)
+            add("entry number", match[0].upper(), file.path, None, in_path=True)
     for text in material.texts:
         for number, line in enumerate(text.lines, 1):
-            place = None if text.binary else number
+            place = number if text.numbered else None
             for match in pattern.finditer(line):
                 add("entry number", match[0].upper(), text.path, place)
             if text.binary:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy.typing as npt
 
 from grader.model import CheckedLayout, CheckpointSpec, InspectedZip, UnpackedTree
-from grader.readers.safetensors_file import read_safetensors
+from grader.readers.regular_file import RefusedFileError
+from grader.readers.safetensors_file import looks_like_safetensors, read_safetensors
 from grader.sandbox import Backend
 from grader.similarity.checkpoints.describe import CheckpointTrace, describe_checkpoint
 from grader.similarity.submission.read_material import Material
@@ -68,18 +69,24 @@ class OpenedWeights:
         spec: CheckpointSpec,
         backend: Callable[[], Backend],
     ) -> bool:
+        source, kept = material.root / path, self.folder / f"{sha256}.safetensors"
         scratch = self.folder / "opening"
-        inspected = InspectedZip(material.root, "", 0, None, (), ())
-        layout = CheckedLayout(UnpackedTree(inspected, material.root, (), ()), "", {}, ())
         try:
-            loaded, _ = load_checkpoint(layout, spec, backend(), scratch, material.root / path)
-            if loaded is None:
-                return False
-            kept = self.folder / f"{sha256}.safetensors"
-            shutil.copyfile(loaded.tensors, kept)
-            self._files[sha256] = kept
+            if looks_like_safetensors(source):
+                read_safetensors(source, self.max_bytes)
+                shutil.copyfile(source, kept)  # no code can be in it: no sandbox is needed
+            else:
+                inspected = InspectedZip(material.root, "", 0, None, (), ())
+                layout = CheckedLayout(UnpackedTree(inspected, material.root, (), ()), "", {}, ())
+                loaded, _ = load_checkpoint(layout, spec, backend(), scratch, source)
+                if loaded is None:
+                    return False
+                shutil.copyfile(loaded.tensors, kept)
+        except RefusedFileError:
+            return False
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+        self._files[sha256] = kept
         return True
 
 

@@ -46,10 +46,12 @@ class MaterialFile:
 
 @dataclass(frozen=True, slots=True)
 class MaterialText:
-    """What one file says, line by line. `binary`: printable pieces of a picture or document."""
+    """What one file says, line by line. `numbered`: as the file's own lines; a notebook's texts are
+    not. `binary`: printable pieces of a picture or document."""
 
     path: str
     lines: tuple[str, ...]
+    numbered: bool = True
     binary: bool = False
 
 
@@ -183,7 +185,7 @@ def _text(place: Path, path: str, limit_bytes: int) -> MaterialText | None:
     suffix = Path(path).suffix.lower()
     if suffix == ".ipynb":
         lines = _notebook_lines(read_regular_head(place, _NOTEBOOK_BYTES))
-        return MaterialText(path, tuple(lines))
+        return MaterialText(path, tuple(lines), numbered=False)
     if suffix in _TEXT_SUFFIXES or not suffix:
         text = decode_text(read_regular_head(place, limit_bytes))
         return None if text is None else MaterialText(path, tuple(text.splitlines()))
@@ -191,7 +193,7 @@ def _text(place: Path, path: str, limit_bytes: int) -> MaterialText | None:
         return None
     head = read_regular_head(place, min(limit_bytes, _BINARY_HEAD_BYTES))
     pieces = (piece.decode("ascii") for piece in _PRINTABLE.findall(head))
-    return MaterialText(path, tuple(pieces), binary=True)
+    return MaterialText(path, tuple(pieces), numbered=False, binary=True)
 
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{6,400}")

@@ -42,7 +42,7 @@ def foreign_names(
     own = material.entry_number
     numbers = [m for m in mentions if m.kind == "entry number" and own and m.text != own.upper()]
     for mention in numbers[:_MAX_SHOWN]:
-        where = "in its path" if mention.line is None else "here"
+        where = "in its path" if mention.in_path else "in it"
         yield found(
             "zip.other-entry-number",
             f"{quoted(mention.text)} stands {where}; the submission is that of {own}",
@@ -54,7 +54,7 @@ def foreign_names(
         for mention in others[:_MAX_SHOWN]:
             yield found(
                 "zip.other-email",
-                f"{quoted(mention.text)} stands here",
+                f"{quoted(mention.text)} stands in it",
                 path=quoted(mention.path, 200),
                 line=mention.line,
             )
@@ -149,7 +149,7 @@ def unreproduced_log(material: Material, measured: float | None) -> Iterator[Fin
     in [0, 1]). Lines about training images claim nothing."""
     if measured is None:
         return
-    best: tuple[float, str, int] | None = None
+    best: tuple[float, str, int | None] | None = None
     for text in material.texts:
         if text.binary or PurePosixPath(text.path).suffix.lower() not in _LOGS:
             continue
@@ -158,7 +158,7 @@ def unreproduced_log(material: Material, measured: float | None) -> Iterator[Fin
                 continue
             value = accuracy_in(line)
             if value is not None and (best is None or value > best[0]):
-                best = value, text.path, number
+                best = value, text.path, number if text.numbered else None
     if best is not None and best[0] - measured > _CLAIMED_GAP:
         yield found(
             "result.unreproduced-log",

@@ -1,0 +1,227 @@
+"""A class beyond its source: everything that was found comes to the pair that it belongs to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grader.assignments.load import load_assignment
+from grader.errors import SandboxError, UsageError
+from grader.findings import found
+from grader.model import Assignment
+from grader.sandbox import Backend
+from grader.similarity.model import (
+    Channel,
+    ClassSimilarity,
+    Evidence,
+    Pair,
+    Strength,
+    SubmissionSummary,
+    Threshold,
+)
+from grader.similarity.source.read_sources import find_submissions
+from grader.similarity.submission.class_results import read_class_results
+from grader.similarity.submission.compare import add_evidence, compare_beyond_source
+from tests.unit.similarity.submission.zips import Entry, weights, write_zip
+
+A, B, C, D = "2023AIB2001", "2023AIB2002", "2023AIB2003", "2023AIB2004"
+
+
+@pytest.fixture(scope="module")
+def assignment() -> Assignment:
+    return load_assignment("ail721-a2")
+
+
+def _nothing(names: tuple[str, ...], *pairs: Pair) -> ClassSimilarity:
+    return ClassSimilarity(
+        tuple(SubmissionSummary(name, 1, 10, 1.0) for name in names),
+        pairs,
+        (),
+        Threshold(0.5, 0.0, 6, "a test"),
+        {pair.key: pair.score for pair in pairs},
+    )
+
+
+def _evidence(strength: Strength, value: float | None = None) -> Evidence:
+    return Evidence(Channel.CHECKPOINT, "checkpoint.x", strength, "m", "w", "h", value)
+
+
+def _no_sandbox() -> Backend:
+    raise SandboxError("no sandbox works here")
+
+
+def test_strong_evidence_flags_a_pair_and_raises_its_score() -> None:
+    below = Pair(A, B, 0.2, False)
+    result = add_evidence(
+        _nothing((A, B, C), below), {(A, B): [_evidence(Strength.STRONG, 0.93)]}, {}
+    )
+    (pair,) = result.pairs
+    assert (pair.score, pair.flagged) == (0.93, True)
+    assert result.clusters[0].members == (A, B)
+    assert result.scores[A, B] == 0.93
+
+
+def test_weak_evidence_is_shown_and_flags_nobody() -> None:
+    result = add_evidence(_nothing((A, B, C)), {(A, B): [_evidence(Strength.WEAK, 0.9)]}, {})
+    (pair,) = result.pairs
+    assert (pair.score, pair.flagged) == (0.0, False)
+    assert result.clusters == ()
+
+
+def test_context_makes_no_pair_but_joins_one() -> None:
+    context = {(A, B): [_evidence(Strength.CONTEXT, 0.9)]}
+    assert add_evidence(_nothing((A, B)), context, {}).pairs == ()
+    kept = add_evidence(_nothing((A, B), Pair(A, B, 0.4, True)), context, {})
+    assert [len(pair.evidence) for pair in kept.pairs] == [1]
+    assert kept.pairs[0].score == 0.4
+
+
+def test_archived_pairs_stay_as_they_are() -> None:
+    old = Pair(A, "0", 0.8, True, archived=True)
+    result = add_evidence(_nothing((A, B), old), {(A, B): [_evidence(Strength.STRONG, 0.9)]}, {})
+    assert old in result.pairs
+    finding = found("zip.late-times", "x")
+    assert add_evidence(result, {}, {A: [finding]}).submissions[0].findings == (finding,)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """Four students: A and B hand in one network under different files, C names A."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    log = "epoch 1 val accuracy 0.93\n" * 60
+    extra: dict[str, dict[str, Entry]] = {
+        A: {"model.safetensors": weights(1), "run.log": log},
+        B: {"w/net.safetensors": weights(1, ("first", "second")), "report.md": "x" * 99},
+        C: {"model.safetensors": weights(2), "notes.md": f"thanks {A}\n"},
+        D: {"model.safetensors": weights(3), "out.log": log},
+    }
+    for day, (name, entries) in enumerate(extra.items(), 1):
+        code = {"train.py": f"stem = body = {day}\n" * day}
+        write_zip(folder, name, {**code, **entries}, day)
+    return folder
+
+
+def test_a_class_is_compared_in_everything(
+    course: Path, tmp_path: Path, assignment: Assignment
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    submissions = find_submissions(course)
+    result = compare_beyond_source(
+        _nothing((A, B, C, D)), submissions, assignment, _no_sandbox, scratch
+    )
+    codes = {
+        pair.key: sorted((one.code, one.strength.value) for one in pair.evidence)
+        for pair in result.pairs
+    }
+    assert codes == {
+        (A, B): [("checkpoint.same-weights", "strong")],
+        (A, C): [("zip.names-the-other", "weak")],
+        (A, D): [("zip.same-files", "strong")],
+    }
+    assert [pair.flagged for pair in result.pairs] == [True, True, False]
+    findings = {one.name: [f.code for f in one.findings] for one in result.submissions}
+    assert findings == {
+        A: [],
+        B: ["checkpoint.unknown-names"],
+        C: ["zip.other-entry-number"],
+        D: [],
+    }
+    assert not (scratch / "tree").exists(), "what was unpacked is removed at once"
+
+
+def test_safetensors_need_no_sandbox_and_others_say_that_it_is_missing(
+    course: Path, tmp_path: Path, assignment: Assignment
+) -> None:
+    write_zip(course, "2023AIB2005", {"train.py": "x = 1\n", "resnet_model.pth": b"\x80\x02" * 99})
+    (tmp_path / "s").mkdir()
+    result = compare_beyond_source(
+        _nothing((A, B)), find_submissions(course), assignment, _no_sandbox, tmp_path / "s"
+    )
+    assert any("weights were not compared: no sandbox" in note for note in result.notes)
+    assert (A, B) in {pair.key for pair in result.pairs}
+
+
+def test_what_was_given_out_joins_nobody(
+    course: Path, tmp_path: Path, assignment: Assignment
+) -> None:
+    starter = tmp_path / "starter"
+    starter.mkdir()
+    (starter / "sample.log").write_text("epoch 1 val accuracy 0.93\n" * 60)
+    (starter / "notes.md").write_text(f"an example is {A}\n")
+    (tmp_path / "s").mkdir()
+    from grader.similarity.source.read_sources import find_base
+
+    result = compare_beyond_source(
+        _nothing((A, B, C, D)),
+        find_submissions(course),
+        assignment,
+        _no_sandbox,
+        tmp_path / "s",
+        base=[find_base(starter)],
+    )
+    assert {pair.key for pair in result.pairs} == {(A, B)}
+
+
+# --------------------------------------------------------------------------- results of a class
+
+
+def _report(folder: Path, name: str, wrong: range, ious: list[float], accuracy: float) -> None:
+    images = [
+        {
+            "name": f"i{n}",
+            "staged_name": f"s{n}",
+            "label": "moth",
+            "predicted": f"other{n}" if n in wrong else "moth",
+            "iou": ious[n],
+        }
+        for n in range(60)
+    ]
+    path = folder / "reports" / name / "report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"images": images, "independent": {"accuracy": accuracy}}))
+
+
+def test_answers_masks_and_logs_come_from_the_reports(
+    course: Path, tmp_path: Path, assignment: Assignment
+) -> None:
+    results = tmp_path / "results"
+    spread = [0.3 + 0.01 * n for n in range(60)]
+    _report(results, A, range(12), spread, 0.4)
+    _report(results, B, range(12), [value + 0.001 for value in spread], 0.9)
+    _report(results, C, range(20, 32), [value + 0.002 for value in spread], 0.9)
+    _report(results, D, range(40, 52), spread, 0.9)
+    (tmp_path / "s").mkdir()
+    names = [one.name for one in find_submissions(course)]
+    known = read_class_results(results, names)
+    assert known.accuracies[A] == 0.4
+    result = compare_beyond_source(
+        _nothing((A, B, C, D)),
+        find_submissions(course),
+        assignment,
+        _no_sandbox,
+        tmp_path / "s",
+        results=known,
+    )
+    codes = {pair.key: {one.code for one in pair.evidence} for pair in result.pairs}
+    assert "predictions.shared-mistakes" in codes[A, B]
+    assert "masks.same-scores" in codes[A, D]
+    assert "result.unreproduced-log" in {f.code for f in result.submissions[0].findings}
+    assert not result.submissions[3].findings
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2"])
+def test_a_damaged_report_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "reports" / A / "report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"report\.json"):
+        read_class_results(tmp_path, [A])
+
+
+def test_a_folder_that_is_no_class_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder reports"):
+        read_class_results(tmp_path, [A])
