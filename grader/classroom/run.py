@@ -8,8 +8,9 @@ simply written again.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -29,8 +30,19 @@ MOST_ATTEMPTS = 3  # the first, and two more
 _WAIT_SECONDS = 1.0
 # So many different submissions that all fail, while none succeeds, are the surroundings' doing.
 _HOPELESS = 5
+# So many failures in a row are a worker's own doing, as long as others succeed.
+_STRIKES = 3
 
 Told = Callable[[str, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A submission on its way. `zip_stamp` was taken before the zip was read."""
+
+    submitted: Submitted
+    worker: str
+    zip_stamp: str
 
 
 class ClassRun:
@@ -45,8 +57,9 @@ class ClassRun:
         self._current = current
         self._tell = tell
         self._due: deque[Submitted] = deque()
-        self._running: dict[str, tuple[Submitted, str]] = {}  # key → submission, zip's stamp
-        self._failed: set[str] = set()
+        self._running: dict[str, _Started] = {}
+        self._failed: dict[str, str] = {}  # key → worker of the last attempt that failed
+        self._strikes: Counter[str] = Counter()  # worker → failures since its last success
         self._succeeded = False
         states = list(store.states().values())
         self.progress = Progress(
@@ -68,16 +81,30 @@ class ClassRun:
             self._store.put_back(self._running)
 
     def _hand_out(self) -> None:
-        for worker in self._engine.idle():
-            if not self._due:
-                break
-            one = self._due.popleft()
+        idle = self._engine.idle()
+        others = {started.worker for started in self._running.values()} | set(idle)
+        for worker in idle:
+            one = self._next_for(worker, others - {worker})
+            if one is None:
+                continue
             now = datetime.now(UTC)
-            stamp = stamp_of([one.zip_path])  # before it is read
-            self._running[one.key] = (one, stamp)
+            self._running[one.key] = _Started(one, worker, stamp_of([one.zip_path]))
             self._store.start(one.key, worker, now)
             self.progress.running[one.key] = Running(one.key, now, worker)
             self._engine.start(worker, _order(one))
+
+    def _next_for(self, worker: str, others: Set[str]) -> Submitted | None:
+        """What this worker gets; None for one that fails again and again while others do not, and
+        for a submission that failed there last: a broken machine is quick and would take them all.
+        """
+        sound = {other for other in others if self._strikes[other] < _STRIKES}
+        if sound and self._strikes[worker] >= _STRIKES:
+            return None
+        for one in self._due:
+            if not sound or self._failed.get(one.key) != worker:
+                self._due.remove(one)
+                return one
+        return None
 
     def _take_in(self) -> None:
         stages: dict[str, str] = {}
@@ -114,14 +141,18 @@ class ClassRun:
             self._store.show_stages(stages)
 
     def _keep(self, graded: Graded) -> str:
-        one, stamp = self._running[graded.key]
+        started = self._running[graded.key]
+        one = started.submitted
         folder = self._store.results / REPORTS_FOLDER / graded.key
         earlier = self._store.latest_number(graded.key)
         write_report_files(folder, graded.report, graded.page, earlier)
         marks = total(with_adjustments(graded.awards, self._store.adjustments(graded.key)))
         late = late_penalty(marks, one.late_seconds, self._assignment)
-        self._store.finish(_result(graded, one, self._current), graded.report, stamp, late)
+        self._store.finish(
+            _result(graded, one, self._current), graded.report, started.zip_stamp, late
+        )
         self._succeeded = True
+        self._strikes[started.worker] = 0
         self.progress.done += 1
         self.progress.seconds.append(graded.seconds)
         return _told_marks(graded, late, self._assignment.max_marks)
@@ -130,9 +161,10 @@ class ClassRun:
         state = self._store.fail(
             failed.key, failed.fault, worker, datetime.now(UTC), most_attempts=MOST_ATTEMPTS
         )
-        self._failed.add(failed.key)
+        self._failed[failed.key] = worker
+        self._strikes[worker] += 1
         if state is State.WAITING:
-            self._due.append(self._running[failed.key][0])
+            self._due.append(self._running[failed.key].submitted)
             return f"{failed.key}: will be tried again: {failed.fault}"
         self.progress.parked += 1
         return f"{failed.key}: parked, not marked: {failed.fault}"

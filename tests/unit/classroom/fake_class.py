@@ -48,12 +48,19 @@ def graded(key: str, content: bytes) -> Graded:
 class FakeEngine:
     """An `Engine` of two slots that grades the oldest order whenever it is waited for.
 
-    `before`: called with every order before it ends; `fails_until`: how many attempts at FLAKY fail.
+    `before`: called with every order before it ends; `fails_until`: how many attempts at FLAKY
+    fail; `broken`: a worker at which everything fails, beside "worker".
     """
 
-    def __init__(self, before: Callable[[Order], None] | None = None, fails_until: int = 1) -> None:
-        self.orders: deque[Order] = deque()
+    def __init__(
+        self,
+        before: Callable[[Order], None] | None = None,
+        fails_until: int = 1,
+        broken: str = "",
+    ) -> None:
+        self.orders: deque[tuple[str, Order]] = deque()
         self.started: Counter[str] = Counter()
+        self._workers = (broken or "worker", "worker")
         self._before = before
         self._fails_until = fails_until
 
@@ -61,22 +68,27 @@ class FakeEngine:
         return 2
 
     def idle(self) -> Sequence[str]:
-        return ["worker"] * (self.slots() - len(self.orders))
+        free = list(self._workers)
+        for worker, _ in self.orders:
+            free.remove(worker)
+        return free
 
     def start(self, worker: str, order: Order) -> None:
-        assert worker == "worker"
-        self.orders.append(order)
+        assert worker in self.idle()
+        self.orders.append((worker, order))
         self.started[order.key] += 1
 
     def wait(self, _seconds: float) -> Sequence[Event]:
-        order = self.orders.popleft()
+        worker, order = self.orders.popleft()
         if self._before is not None:
             self._before(order)
         content = order.zip_path.read_bytes()
         outcome: Graded | Failed = graded(order.key, content)
+        if worker != "worker":
+            outcome = Failed(order.key, f"no sandbox works on {worker}")
         if content == BROKEN or (content == FLAKY and self.started[order.key] <= self._fails_until):
             outcome = Failed(order.key, "the sandbox broke")
-        return [AtStage(order.key, "running the student's program"), Ended("worker", outcome)]
+        return [AtStage(order.key, "running the student's program"), Ended(worker, outcome)]
 
 
 def hand_in(folder: Path, contents: dict[str, bytes]) -> tuple[Submitted, ...]:

@@ -122,6 +122,17 @@ def test_the_next_run_tries_parked_ones_again(tmp_path: Path) -> None:
     assert line.startswith("x: graded")
 
 
+def test_a_broken_machine_takes_no_submission_with_it(tmp_path: Path) -> None:
+    contents = {f"s{n:02d}": f"{n}".encode() for n in range(20)}
+    lines = grade(
+        tmp_path / "results", hand_in(tmp_path / "in", contents), FakeEngine(broken="broken")
+    )
+    with opened(tmp_path / "results") as store:
+        assert set(store.states().values()) == {State.DONE}
+    failed = [line for line in lines if "no sandbox works on broken" in line]
+    assert 0 < len(failed) <= 4  # then nothing is given to it any more
+
+
 def test_when_everything_fails_the_run_stops_and_nobody_is_parked_for_it(tmp_path: Path) -> None:
     submitted = hand_in(tmp_path / "in", dict.fromkeys("abcdefghij", BROKEN))
     with pytest.raises(InternalFault, match="every submission so far failed"):
