@@ -148,7 +148,9 @@ def class_(
         unsafe_no_sandbox=unsafe_no_sandbox,
     )
     chosen = _workers(workers, scheduler)
-    submitted = read_submissions(setup.submissions, load_assignment(assignment), setup.roster)
+    submitted = read_submissions(
+        setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
+    )
     with _shown(results) as display:
         outcome = grade_class(results, setup, submitted, chosen, display.tell, force=force)
     _end(results, outcome)

@@ -205,7 +205,7 @@ def report(results: Path, site: Path) -> None:
     """Write a site of the class for its staff: table, distributions, findings, hardest images."""
     with open_store(results) as store:
         info, entries = store.info(), store.entries()
-    check_out(site)
+    check_out(site, "--html")
     if not entries:
         raise UsageError(f"{results}: there is no submission yet")
     index = write_site(entries, info.title, info.course, _clusters(results / _SIMILAR_FILE), site)
@@ -221,6 +221,7 @@ def write_site(
     from grader.render.site.class_view import class_view
     from grader.render.site.pages import site_pages
 
+    site.mkdir(mode=0o700, parents=True, exist_ok=True)  # marks and hidden images: one's own
     view = class_view(entries, title, course, clusters)
     reports = {
         entry.submitted.key: path

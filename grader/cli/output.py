@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from grader.render.audience import Audience
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, option: str = "--out") -> None:
     """Refuse before the work what would fail after it."""
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; a folder is needed")
+        raise UsageError(f"{option} {out}: is a file; a folder is needed")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not os.access(nearest, os.W_OK):
-        raise UsageError(f"--out {out}: {nearest} cannot be written to", hint="choose another")
+        raise UsageError(f"{option} {out}: {nearest} cannot be written to", hint="choose another")
 
 
 def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, ...]:

@@ -19,6 +19,7 @@ _AREAS = {
     "checkpoint": "The weights",
     "result": "What the numbers say together",
     "class": "Who handed in what, and when",
+    "similar": "Comparing submissions",
     "grader": "The grader's own faults",
 }
 _EFFECTS = {

@@ -184,6 +184,7 @@ def test_report_writes_a_site_that_can_be_repeated(
     done = grader("report", results, "--html", site)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"page: {site / 'index.html'}\n"
+    assert site.stat().st_mode & 0o077 == 0, "marks are for one's own eyes"
     marks = _keys(results)
     assert {path.stem for path in (site / "students").iterdir()} == set(marks)
     graded = {key for key, number in marks.items() if number is not None}
@@ -197,6 +198,13 @@ def test_report_writes_a_site_that_can_be_repeated(
     assert grader("report", results, "--html", site).returncode == 0
     assert b"Similar submissions" in (site / "index.html").read_bytes()
     assert {path.stem for path in (site / "reports").iterdir()} == graded
+
+
+def test_a_file_in_the_site_s_place_is_told(grader: Run, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("")
+    done = grader("report", results, "--html", tmp_path / "site")
+    assert done.returncode == 2
+    assert f"--html {tmp_path / 'site'}: is a file; a folder is needed" in done.stderr
 
 
 def test_a_report_that_is_written_anew_leaves_an_earlier_site_alone(

@@ -13,7 +13,7 @@ from grader.model import CaseStatus
 from grader.render.catalogue import catalogue_markdown
 
 ROOT = Path(__file__).parents[2]
-AREAS = "zip|layout|source|run|labels|mask|checkpoint|result|class|grader"
+AREAS = "zip|layout|source|run|labels|mask|checkpoint|result|class|similar|grader"
 CODE = re.compile(rf"(?:{AREAS})\.[a-z0-9]+(?:-[a-z0-9]+)*")
 # Strings of that shape that are something else: file names and dotted module names.
 NO_CODE = re.compile(r".*\.(py|pth|pt|csv|json|toml|txt|html)$")
