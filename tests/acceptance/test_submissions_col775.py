@@ -4,6 +4,7 @@ As `test_submissions`, for `fixtures/submissions-col775/`. Its expect.toml says 
 
     experiments  which of the six experiments are graded (each costs seconds)
     layers       which layers are run by themselves
+    traced       whether ready-made layers are looked for by running the program again
     heatmaps     whether heatmaps are measured
     marks        the marks that are given in all
 """
@@ -35,7 +36,8 @@ VERDICTS = {
 INPUT_PX = 32
 KEYS = {
     *("about", "base", "edits", "remove", "generated", "findings", "may", "says", "place"),
-    *("measured", "independent", "experiments", "layers", "heatmaps", "marks"),
+    *("measured", "independent", "experiments", "layers", "traced", "heatmaps"),
+    "marks",
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -62,7 +64,7 @@ def small(assignment: Assignment, fixture: Fixture) -> Assignment:
     """The real definition for small networks and images, and only what the fixture is about."""
     expect = fixture.expect
     experiments = tuple(
-        _small_network(spec)
+        replace(_small_network(spec), builtin_allowed=not expect.get("traced", False))
         for spec in assignment.experiments
         if spec.id in expect.get("experiments", [])
     )

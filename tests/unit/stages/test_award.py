@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.assignments.load import load_assignment
-from grader.model import CurvePoint, Measurement
+from grader.model import VOID_BECAUSE, CurvePoint, Measurement
 from grader.stages.award import award, marks_on, resolve_curve
 
 POINTS = (
@@ -90,3 +90,29 @@ def test_a_value_below_the_baseline_names_the_baseline() -> None:
     ]
     assert segmentation.marks == 0
     assert "ellipse" in segmentation.reason
+
+
+def test_a_void_measurement_earns_nothing_and_says_why() -> None:
+    assignment = load_assignment("ail721-a2")
+    void = Measurement(
+        id="accuracy",
+        title="Accuracy",
+        value=0.99,
+        count=10,
+        details={VOID_BECAUSE: ["checkpoint.shared"]},
+    )
+
+    given = award(assignment, [void])[0]
+
+    assert given.value == 0.99
+    assert given.marks == 0
+    assert given.reason == "does not count because of a finding: checkpoint.shared"
+
+
+def test_marks_that_a_person_gives_wait_and_say_what_to_look_at() -> None:
+    assignment = load_assignment("col775-a1")
+
+    waiting = [given for given in award(assignment, []) if given.is_manual]
+
+    assert len(waiting) == 5
+    assert all(given.marks == 0 and given.look_at and given.value is None for given in waiting)
