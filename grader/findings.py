@@ -1259,6 +1259,12 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "look whose work it is: a partner's folder and a template are honest reasons",
     ),
+    "class.entry-shared": Entry(
+        "Several people name the same entry number",
+        _WARNING,
+        "say who is who in roster.csv (moodle id or canvas id, and entry_number)",
+        Fault.GRADER,
+    ),
     "class.two-submissions": Entry(
         "Two submissions of one person, and nothing says which one counts",
         _WARNING,
@@ -1266,12 +1272,12 @@ CATALOGUE: dict[str, Entry] = {
         "then neither is exported",
     ),
     "class.superseded": Entry(
-        "An earlier submission: a later one counts",
+        "Another submission of the same person counts",
         _NOTE,
         "nothing to do; it is graded, but not exported",
     ),
     "class.resubmitted": Entry(
-        "The latest of several submissions", _NOTE, "nothing to do; this one counts"
+        "One of several submissions: this one counts", _NOTE, "nothing to do"
     ),
     "class.same-zip": Entry(
         "The same bytes were handed in by somebody else, too",

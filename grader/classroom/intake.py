@@ -378,7 +378,7 @@ def _merged(team: Sequence[_Case]) -> _Case:
 def _told_apart(cases: Sequence[_Case]) -> Iterator[_Case]:
     """Say which of a person's submissions counts: the latest, where the times are known."""
     by_person: dict[str, list[_Case]] = defaultdict(list)
-    for case in cases:
+    for case in _sharing_numbers(cases):
         by_person[_person_id(case)].append(case)
     for own in by_person.values():
         if len(own) == 1:
@@ -399,12 +399,28 @@ def _told_apart(cases: Sequence[_Case]) -> Iterator[_Case]:
         *older, newest = ordered
         others = [one.zip_name for one in older]
         yield newest.noting(
-            found("class.resubmitted", f"the latest of {len(own)}; before it {listed(others)}")
+            found("class.resubmitted", f"the one of {len(own)} that counts, not {listed(others)}")
         )
         for case in older:
             yield case.noting(
-                found(SUPERSEDED, f"{_name_of(case)} handed in {quoted(newest.zip_name)} later")
+                found(SUPERSEDED, f"of {_name_of(case)}, {quoted(newest.zip_name)} counts")
             )
+
+
+def _sharing_numbers(cases: Sequence[_Case]) -> Iterator[_Case]:
+    """Say it where several accounts name the same entry number."""
+    by_number: dict[str, dict[str, str]] = defaultdict(dict)
+    for case in cases:
+        if case.entry_number:
+            by_number[case.entry_number][_person_id(case)] = _who(case.members) or case.zip_name
+    for case in cases:
+        people = by_number.get(case.entry_number or "", {})
+        others = [name for person, name in people.items() if person != _person_id(case)]
+        if not others:
+            yield case
+            continue
+        message = f"{case.entry_number} is named by the submission of {listed(others)}, too"
+        yield case.noting(found("class.entry-shared", message))
 
 
 def _ordered(own: Sequence[_Case]) -> list[_Case] | None:
@@ -419,6 +435,8 @@ def _ordered(own: Sequence[_Case]) -> list[_Case] | None:
         ordered = [case for _, case in sorted(known, key=lambda pair: pair[0])]
     elif len(named) == 1:
         ordered = list(own)
+    elif len({content_hash(case.zip_path) for case in own}) == 1:
+        ordered = list(own)  # the same bytes: there is nothing to decide
     else:
         return None
     if len(named) == 1:
@@ -427,12 +445,18 @@ def _ordered(own: Sequence[_Case]) -> list[_Case] | None:
 
 
 def _person_id(case: _Case) -> str:
-    """What says that two submissions are one person's; the file itself where nobody is named."""
+    """What says that two submissions are one person's; the file itself where nobody is named.
+
+    A Moodle or Canvas account is a person, whatever the file is called; Gradescope numbers
+    submissions, not people.
+    """
+    for platform in ("moodle", "canvas"):
+        if platform in case.arrival.platform_ids:
+            return f"{platform} {case.platform_ids[platform]}"
     if case.entry_number:
         return case.entry_number.casefold()
-    for platform in ("moodle", "canvas", "gradescope"):
-        if platform in case.platform_ids:
-            return f"{platform} {case.platform_ids[platform]}"
+    if "gradescope" in case.platform_ids:
+        return f"gradescope {case.platform_ids['gradescope']}"
     return f"\0{case.zip_path}"
 
 

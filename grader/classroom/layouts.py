@@ -224,5 +224,4 @@ def _gradescope(key: str, record: Any) -> Arrival:
 
 
 def _text(value: Any) -> str | None:
-    text = "" if value is None else str(value).strip()
-    return text or None
+    return (str(value).strip() or None) if isinstance(value, (str, int)) else None

@@ -320,6 +320,25 @@ def test_nobody_guesses_which_of_two_counts(tmp_path: Path) -> None:
     assert _codes(decided["2022AIZ8170-2"]) == ["class.superseded"]
 
 
+def test_two_accounts_that_name_one_number_are_two_people(tmp_path: Path) -> None:
+    for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
+        _zip(
+            tmp_path / f"{name}_{number}_assignsubmission_file" / "2022AIZ8170.zip",
+            {"evaluate.py": name},
+        )
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert [one.name for one in found.values()] == ["Asha Rao", "Ben Ito"]
+    assert [_codes(one) for one in found.values()] == [["class.entry-shared"]] * 2
+
+
+def test_the_same_bytes_twice_are_nothing_to_decide(tmp_path: Path) -> None:
+    for name in ("2022AIZ8170.zip", "2022AIZ8170_A2.zip"):
+        _zip(tmp_path / name, {"evaluate.py": "print()"})
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert _codes(found["2022AIZ8170"]) == ["class.resubmitted"]
+    assert _codes(found["2022AIZ8170-2"]) == ["class.superseded"]
+
+
 def test_a_number_inside_that_contradicts_the_name(tmp_path: Path) -> None:
     _zip(tmp_path / "2022AIZ8170.zip", {"2023aib2080_A2/evaluate.py": ""})
     _zip(tmp_path / "2022AIZ8171.zip", {"2022AIZ8171/evaluate.py": "", "from_2023AIB2080.py": ""})
