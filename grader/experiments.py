@@ -37,6 +37,7 @@ from grader.readers.load import load_reader
 from grader.readers.reading import Expected
 from grader.sandbox import Backend
 from grader.sandbox.process import answer_of
+from grader.source.ready_made import ready_made_norms
 from grader.stages.compare_history import ReadLog, compare_log, read_log, same_logs
 from grader.stages.load_checkpoint import load_checkpoint
 from grader.stages.randomise_weights import randomise_weights
@@ -50,6 +51,7 @@ Progress = Callable[[str], None]
 # Enough to see which layers are computed, and to compare maps.
 _TRACED_IMAGES = 2
 _MAPPED_IMAGES = 8
+_MAX_NAMED = 50
 # Below this agreement another kind of normalisation is looked for in the weights.
 _DISAGREES = 0.9
 _LOOK_ALIKE = ("instance", "layer", "group")
@@ -247,10 +249,27 @@ class _Experiments:
             f"{state.spec.title}: after {state.seen.ready_made} of {state.seen.convolutions} "
             f"convolutions a ready-made normalisation runs ({listed(state.seen.classes)})"
         )
-        evidence = {"ready_made": state.seen.ready_made, "layers": state.seen.convolutions}
+        named = [f"{path}:{line}" for path, line, _ in self.named_norms()]
+        if named:
+            message += f"; the source names some in {listed(named)}"
+        evidence = {
+            "ready_made": state.seen.ready_made,
+            "layers": state.seen.convolutions,
+            "named": named[:_MAX_NAMED],
+        }
         state.findings.append(
             found("checkpoint.ready-made-norm", message, path=state.path, evidence=evidence)
         )
+
+    def named_norms(self) -> list[tuple[str, int, str]]:
+        """Where the submission's source names ready-made normalisations."""
+        prefix = f"{self.layout.base}/" if self.layout.base else ""
+        paths = [
+            file.path.removeprefix(prefix)
+            for file in self.layout.unpacked.files
+            if file.path.startswith(prefix) and file.path.endswith(".py")
+        ]
+        return ready_made_norms(self.layout.top, paths)
 
     def _case_limits(self, case: str) -> Any:
         return next(spec.limits for spec in self.assignment.cases if spec.id == case)

@@ -65,7 +65,7 @@ def test_the_schema_refuses_what_is_not_described() -> None:
 
 def test_marks_are_exact_strings() -> None:
     document: Any = report_document(example_report())
-    assert document["marks"] == {"given": "2.05", "max": "5.0"}
+    assert document["marks"] == {"given": "2.05", "max": "5.0", "manual": "0"}
     assert document["awards"][0]["exact_marks"] == "1.625"
 
 
