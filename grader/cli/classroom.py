@@ -276,11 +276,14 @@ class _Display:
         now = datetime.now(UTC)
         if line:
             click.echo(f"{counted(progress.done + progress.parked, progress.total)} {line}")
+        head = summary(progress, now)
+        if not progress.slots:
+            head += " · no worker is there at this moment"
         if self._live:
-            self._draw([summary(progress, now), *running_lines(progress, now)])
+            self._draw([head, *running_lines(progress, now)])
         elif time.monotonic() - self._summed_at >= _QUIET_SECONDS:
             self._summed_at = time.monotonic()
-            click.echo(summary(progress, now))
+            click.echo(head)
 
     def clear(self) -> None:
         """Take the live lines away."""
