@@ -33,8 +33,11 @@ from grader.model import (
     Truth,
     TruthItem,
 )
+from grader.networks.declared_norm import declared_norm
+from grader.readers.json_file import parse_json
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected
+from grader.readers.regular_file import RefusedFileError, read_regular_file
 from grader.sandbox import Backend
 from grader.sandbox.process import answer_of
 from grader.source.ready_made import ready_made_norms
@@ -52,6 +55,9 @@ Progress = Callable[[str], None]
 _TRACED_IMAGES = 2
 _MAPPED_IMAGES = 8
 _MAX_NAMED = 50
+# What students write beside the weights.
+_METADATA = "metadata.json"
+_MAX_METADATA_BYTES = 1 << 20
 # Below this agreement another kind of normalisation is looked for in the weights.
 _DISAGREES = 0.9
 _LOOK_ALIKE = ("instance", "layer", "group")
@@ -185,6 +191,7 @@ class _Experiments:
         state.findings += noted
         if state.loaded is None:
             return
+        state.findings += self._declared_otherwise(state)
         labels = None if state.outputs is None else state.outputs.labels
         state.evaluation, noted = evaluate_checkpoint(state.loaded, spec, self.truth, labels)
         is_told = any(finding.code == "checkpoint.wrong-norm" for finding in state.findings)
@@ -202,6 +209,25 @@ class _Experiments:
         if state.evaluation is not None:
             state.logged, noted = compare_log(state.log, state.evaluation, self.truth)
             state.findings += noted
+
+    def _declared_otherwise(self, state: _State) -> tuple[Finding, ...]:
+        """Where the student's own words name another normalisation than the experiment's."""
+        allowed = state.spec.constraints.get("norm")
+        if allowed is None or state.loaded is None or state.path is None:
+            return ()
+        said = declared_norm(state.loaded.metadata)
+        beside = PurePosixPath(state.path).with_name(_METADATA).as_posix()
+        if said is None:
+            try:
+                value = parse_json(read_regular_file(self.layout.top / beside, _MAX_METADATA_BYTES))
+            except (RefusedFileError, ValueError):
+                return ()
+            said = declared_norm(value) if isinstance(value, dict) else None
+        if said is None or said in allowed:
+            return ()
+        wanted = allowed if isinstance(allowed, str) else " or ".join(allowed)
+        message = f"its metadata say {said} normalisation, expected {wanted} normalisation"
+        return (found("checkpoint.wrong-norm", message, path=state.path),)
 
     def _other_norm(self, state: _State) -> IndependentEvaluation | None:
         """The evaluation as another kind of normalisation, where that surely explains more.

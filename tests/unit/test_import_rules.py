@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         "packing",
     },
     "similarity": {"stages", "sandbox", "readers", "source", "render", "metrics"},
-    "experiments": {"stages", "source", "sandbox", "readers", "metrics"},
+    "experiments": {"stages", "source", "sandbox", "readers", "networks", "metrics"},
     "score": {"experiments", "provenance", "render", "stages", "sandbox"},
     "check": {"stages", "sandbox"},
     "starter": set(),
