@@ -43,6 +43,10 @@ COMMANDS = {
         "similar:similar",
         "Say which submissions of a class are similar, and in which lines.",
     ),
+    "fingerprint": (
+        "fingerprint:fingerprint",
+        "Make a fingerprint of published weights, for grader similar --public.",
+    ),
     "pack": ("pack:pack", "Pack a folder as ENTRY_NUMBER.zip: what the scripts need, checked."),
     "init": ("pack:init", "Give a student a skeleton: command lines, empty bodies, a Makefile."),
     "assignments": ("assignments:assignments", "List, show and validate assignment definitions."),

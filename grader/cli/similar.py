@@ -71,6 +71,14 @@ SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site look
     "similarity.json is written there for the class's site.",
 )
 @click.option(
+    "--public",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    multiple=True,
+    metavar="FOLDER",
+    help="Fingerprints of published weights, beside those that come with the grader; made by "
+    "`grader fingerprint`. May be repeated.",
+)
+@click.option(
     "--source-only",
     is_flag=True,
     help="Compare source alone: open no weights, look at no other files. Takes seconds.",
@@ -87,6 +95,7 @@ def similar(
     json_path: Path | None,
     csv_path: Path | None,
     results: Path | None,
+    public: tuple[Path, ...],
     source_only: bool,
     assignment: str,
     unsafe_no_sandbox: bool,
@@ -119,7 +128,7 @@ def similar(
         result = comparison.result
         if not source_only:
             result = _beyond_source(
-                result, found, base, definition, results, unsafe_no_sandbox, progress
+                result, found, base, definition, results, public, unsafe_no_sandbox, progress
             )
         if save_archive is not None:
             write_fingerprints(save_archive, comparison.fingerprints)
@@ -146,11 +155,13 @@ def _beyond_source(
     base: tuple[Path, ...],
     definition: Assignment,
     results: Path | None,
+    public: tuple[Path, ...],
     unsafe: bool,
     progress: Callable[[str], None],
 ) -> ClassSimilarity:
     """The result with the evidence of weights, answers, masks, files and names."""
     from grader.sandbox import choose_backend
+    from grader.similarity.checkpoints.public import FOLDER, read_published
     from grader.similarity.source.read_sources import find_base
     from grader.similarity.submission.class_results import read_class_results
     from grader.similarity.submission.compare import compare_beyond_source
@@ -167,5 +178,6 @@ def _beyond_source(
             Path(scratch),
             base=[find_base(path) for path in base],
             results=known,
+            published=read_published((FOLDER, *public)),
             progress=progress,
         )

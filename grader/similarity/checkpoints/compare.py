@@ -16,6 +16,7 @@ from grader.similarity.checkpoints.match_weights import (
     Match,
     match_by_direction,
     match_by_profile,
+    match_in_order,
     matched_share,
     profile_difference,
 )
@@ -94,7 +95,7 @@ def compare_checkpoints(
         profile=_profile(left, right, by_profile),
         aligned=None
         if cosine >= _AGREES
-        else _aligned(left, left_tensors, right, right_tensors, by_profile),
+        else _best_aligned(left, left_tensors, right, right_tensors, by_profile),
         noise=noise,
         directions=tuple(_directions(left, right, loaded, cosine, noise)),
     )
@@ -129,6 +130,23 @@ def _profile(left: CheckpointTrace, right: CheckpointTrace, matches: Sequence[Ma
     """Mean over all filters: see `profile_difference`."""
     differences = [profile_difference(left.weights[i], right.weights[j]) for i, j in matches]
     return float(np.average(differences, weights=[left.weights[i].shape[0] for i, _ in matches]))
+
+
+def _best_aligned(
+    left: CheckpointTrace,
+    left_tensors: Tensors,
+    right: CheckpointTrace,
+    right_tensors: Tensors,
+    by_profile: Sequence[Match],
+) -> float | None:
+    """Weights of one shape lie upon each other as they are stored or, where a copy keeps them in
+    another order, by their profiles, which noise may mix up."""
+    in_order = match_in_order(left.weights, right.weights)
+    best = _aligned(left, left_tensors, right, right_tensors, in_order)
+    if best is None or best >= _NEARLY_EQUAL or tuple(by_profile) == in_order:
+        return best
+    other = _aligned(left, left_tensors, right, right_tensors, by_profile)
+    return best if other is None else max(best, other)
 
 
 def _aligned(

@@ -34,6 +34,18 @@ def match_by_profile(
     return _match(left, right, _profile_closeness)
 
 
+def match_in_order(left: Sequence[WeightTrace], right: Sequence[WeightTrace]) -> tuple[Match, ...]:
+    """Weights of equal shapes in the order in which they are stored."""
+    theirs = _by_shape(right)
+    return tuple(
+        sorted(
+            match
+            for shape, rows in _by_shape(left).items()
+            for match in zip(rows, theirs.get(shape, ()), strict=False)
+        )
+    )
+
+
 def estimated_cosine(
     left: Sequence[WeightTrace], right: Sequence[WeightTrace], matches: Sequence[Match]
 ) -> float:

@@ -74,7 +74,7 @@ def compare_beyond_source(
     """
     beyond = _Beyond()
     weights = OpenedWeights(scratch, _max_bytes(assignment))
-    spec = _spec(assignment)
+    spec = checkpoint_spec(assignment)
     if spec is None:
         beyond.notes.append("the definition names no checkpoint: weights were not compared")
     materials: list[Material] = []
@@ -117,14 +117,15 @@ def compare_beyond_source(
     return add_evidence(result, beyond.evidence, beyond.findings, beyond.notes)
 
 
-def _spec(assignment: Assignment) -> CheckpointSpec | None:
+def checkpoint_spec(assignment: Assignment) -> CheckpointSpec | None:
+    """With whose limits checkpoints are opened; None where the assignment has none."""
     if assignment.checkpoint is not None:
         return assignment.checkpoint
     return assignment.experiments[0] if assignment.experiments else None
 
 
 def _max_bytes(assignment: Assignment) -> int:
-    spec = _spec(assignment)
+    spec = checkpoint_spec(assignment)
     # The header of the format comes on top of what the checkpoint may take.
     return (spec.limits.file_bytes if spec is not None else 0) + (8 << 20)
 
