@@ -1,0 +1,155 @@
+"""From a setup to a graded class: what the truth's change does, and what needs no truth at all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from grader.classroom import grade_class as module
+from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
+from grader.classroom.engine import Engine
+from grader.classroom.grade_class import Workers, grade_class, regrade
+from grader.classroom.progress import Progress
+from grader.classroom.records import Setup, Submitted
+from grader.classroom.store import open_store
+from grader.errors import TruthError, UsageError
+from grader.stages.load_truth import load_truth, truth_masks
+from tests.unit.classroom.fake_class import ASSIGNMENT, FakeEngine, hand_in
+
+CLASS = {"a": b"1", "b": b"2", "c": b"3"}
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """A truth of two images in two classes, of 8 px."""
+    folder = tmp_path / "course" / "MASKS" / "test"
+    for number, name in enumerate(("ADONIS", "MONARCH")):
+        for root in (folder, tmp_path / "course" / "test"):
+            (root / name).mkdir(parents=True)
+            image = np.zeros((8, 8), np.uint8)
+            image[: 4 + number] = 255
+            cv2.imwrite(str(root / name / "1.png"), image)
+    return folder
+
+
+@pytest.fixture
+def courses(monkeypatch: pytest.MonkeyPatch) -> list[Course]:
+    """The courses for which an engine was opened."""
+    opened: list[Course] = []
+
+    @contextmanager
+    def engine(course: Course, _: Workers) -> Iterator[Engine]:
+        opened.append(course)
+        yield FakeEngine()
+
+    monkeypatch.setattr(module, "_engine", engine)
+    return opened
+
+
+def _silent(_line: str, _progress: Progress) -> None:
+    pass
+
+
+def _graded(tmp_path: Path, masks: Path, submitted: tuple[Submitted, ...]) -> module.Standing:
+    setup = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id, independent=False)
+    return grade_class(tmp_path / "results", setup, submitted, Workers(), _silent)
+
+
+def test_a_finished_class_needs_neither_workers_nor_images(
+    tmp_path: Path, masks: Path, courses: list[Course], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = hand_in(tmp_path / "in", CLASS)
+    assert _graded(tmp_path, masks, submitted).due == 3
+    monkeypatch.setitem(sys.modules, "grader.stages.load_truth", None)  # cannot be imported
+    standing = _graded(tmp_path, masks, submitted)
+    assert (standing.due, standing.done, standing.parked, standing.gone) == (0, 3, {}, ())
+    assert len(courses) == 1
+    gone = _graded(tmp_path, masks, submitted[1:])
+    assert gone.gone == ("a",)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path, masks: Path, courses: list[Course]) -> None:
+    with pytest.raises(UsageError, match="holds no submissions"):
+        _graded(tmp_path, masks, ())
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_changed_mask_is_a_reason_to_regrade(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    cv2.imwrite(str(masks / "ADONIS" / "1.png"), np.full((8, 8), 255, np.uint8))
+
+    standing = regrade(results, ["b"], "one first", Workers(), _silent)
+    assert standing.due == 1
+    assert standing.stale == dict.fromkeys(("a", "c"), "the truth changed")
+
+    standing = regrade(results, [], "a mask was corrected", Workers(), _silent)
+    assert standing.due == 2
+    assert regrade(results, [], "a mask was corrected", Workers(), _silent).due == 0
+    with open_store(results) as store:
+        assert [one.why for one in store.history("a")] == [
+            "first grading",
+            "a mask was corrected (the truth changed)",
+        ]
+        assert [one.why for one in store.history("b")] == ["first grading", "one first"]
+        assert store.history("a")[-1].who
+
+
+@pytest.mark.parametrize(("names", "because"), [(["nobody"], "x"), (["a"], "  ")])
+def test_a_regrading_without_a_name_or_a_reason_changes_nothing(
+    tmp_path: Path, masks: Path, courses: list[Course], names: list[str], because: str
+) -> None:
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    with pytest.raises(UsageError):
+        regrade(tmp_path / "results", names, because, Workers(), _silent)
+    assert len(courses) == 1
+
+
+def test_a_new_deadline_changes_marks_without_grading(
+    tmp_path: Path, masks: Path, courses: list[Course], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = hand_in(tmp_path / "in", {"a": b"2"})
+    _graded(tmp_path, masks, submitted)
+    with open_store(tmp_path / "results") as store:
+        before = store.entry("a").marks
+    monkeypatch.setattr(
+        "grader.classroom.plan.late_penalty", lambda _, late, __: Decimal("0.25") * bool(late)
+    )
+    late = (replace(submitted[0], late_seconds=60.0),)
+    assert _graded(tmp_path, masks, late).due == 0
+    with open_store(tmp_path / "results") as store:
+        after = store.entry("a").marks
+    assert before is not None
+    assert after == before - Decimal("0.25")
+
+
+def test_a_truth_by_value_is_the_same_truth(tmp_path: Path, masks: Path) -> None:
+    truth = load_truth(masks, None, None, None, ASSIGNMENT)
+    contents = contents_of(truth)
+    assert is_here(truth, contents)
+    (tmp_path / "sent").mkdir()
+    sent = lay_out(truth, bundle(truth), tmp_path / "sent")
+    for one, other in zip(truth.items, sent.items, strict=True):
+        assert (one.name, one.staged_name, one.label) == (
+            other.name,
+            other.staged_name,
+            other.label,
+        )
+        assert other.image.is_relative_to(tmp_path / "sent")
+        assert np.array_equal(truth_masks(truth)[one.stem], truth_masks(sent)[other.stem])
+    (masks / "ADONIS" / "1.png").write_bytes(b"another")
+    assert not is_here(truth, contents)
+    (masks / "ADONIS" / "1.png").unlink()
+    assert not is_here(truth, contents)
+    with pytest.raises(TruthError, match="can no longer be read"):
+        bundle(truth)
