@@ -1121,7 +1121,7 @@ CATALOGUE: dict[str, Entry] = {
     "result.layer-absent": Entry(
         "A layer that has to be written is not there",
         _ERROR,
-        "write the class into the file that the assignment names, under a name that says what it is",
+        "write the class into the file that the assignment names; its name has to say what it is",
     ),
     "result.layer-stopped": Entry(
         "The layers could not be run by themselves",
