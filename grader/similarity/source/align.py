@@ -15,7 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.similarity.model import Region, SourceTree, Span
-from grader.similarity.source.fingerprint import Tokens, feature_hashes
+from grader.similarity.source.fingerprint import (
+    NO_BASE,
+    BaseCode,
+    Tokens,
+    feature_hashes,
+    file_hash,
+)
 from grader.similarity.source.linearise import SHAPE
 from grader.similarity.source.slice_hashes import Hashes, SliceHashes
 
@@ -35,6 +41,7 @@ class Side:
     tree: SourceTree
     tokens: Tokens
     base: Marks  # (n,)
+    given: BaseCode = NO_BASE
 
 
 @dataclass(slots=True)
@@ -73,6 +80,10 @@ def base_spans(side: Side) -> tuple[Span, ...]:
     """The lines of base code of one submission."""
     spans: list[Span] = []
     for text, (start, end) in enumerate(_bounds(side.tokens)):
+        source = side.tree.texts[text]
+        if file_hash(source) in side.given.files:
+            spans.append(span(side.tree, text, 1, source.text.count("\n") + 1))
+            continue
         lines = np.unique(side.tokens.lines[start:end][side.base[start:end]])
         for stretch in np.split(lines, np.flatnonzero(np.diff(lines) > _GAP_LINES) + 1):
             spans += [

@@ -23,6 +23,7 @@ from grader.similarity.model import (
     SubmissionSummary,
     Threshold,
 )
+from grader.similarity.source.align_units import align_units
 from grader.similarity.source.clusters import find_clusters
 from grader.similarity.source.fingerprint import NO_BASE, BaseCode, Fingerprint, base_code
 from grader.similarity.source.index import build_index
@@ -100,6 +101,9 @@ def compare_sources(
             run(align_two, [(found[pair.left], found[pair.right]) for pair in wanted], 4)
         )
     regions = {pair.key: one.regions for pair, one in zip(wanted, aligned, strict=True)}
+    by_name = {print_.name: print_ for print_ in everybody}
+    for pair in [pair for pair in pairs if pair.archived and pair.flagged][:MAX_ALIGNED]:
+        regions[pair.key] = align_units(by_name[pair.left], by_name[pair.right])
     spans: dict[str, tuple[Span, ...]] = {}
     for pair, one in zip(wanted, aligned, strict=True):
         spans |= {pair.left: one.left_base, pair.right: one.right_base}
@@ -119,12 +123,12 @@ def _distinct(archive: Sequence[Fingerprint], taken: set[str]) -> Iterable[Finge
     """Archived submissions under names that nobody of the class has."""
     taken = set(taken)
     for old in archive:
-        name, again = f"{old.name} (archive)" if old.name in taken else old.name, 1
+        name, again = f"{old.name} (archive)", 1
         while name in taken:
             again += 1
             name = f"{old.name} (archive {again})"
         taken.add(name)
-        yield old if name == old.name else replace(old, name=name)
+        yield replace(old, name=name)
 
 
 def _summary(one: Printed, spans: Mapping[str, tuple[Span, ...]]) -> SubmissionSummary:

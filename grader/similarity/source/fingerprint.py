@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -63,18 +63,23 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class BaseCode:
-    """What every student was given: sorted hashes of features and of short stretches."""
+    """What every student was given: sorted hashes of features and of short stretches, and of whole
+    files (hash → tokens), which are passed over unread: to a student they are a library."""
 
     features: Hashes
     stretches: Hashes
+    files: Mapping[int, int]
 
     @property
     def digest(self) -> str:
         """Names this base code in caches."""
-        return f"{text_hash(self.features.tobytes().hex() + self.stretches.tobytes().hex()):016x}"
+        digest = hashlib.blake2b(self.features.tobytes(), digest_size=16)
+        digest.update(self.stretches.tobytes())
+        digest.update(repr(sorted(self.files.items())).encode())
+        return digest.hexdigest()
 
 
-NO_BASE = BaseCode(_NO_HASHES, _NO_HASHES)
+NO_BASE = BaseCode(_NO_HASHES, _NO_HASHES, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,12 @@ class Fingerprint:
 # ------------------------------------------------------------------------------- tokens
 
 
-def tokens_of(tree: SourceTree) -> Tokens:
-    """Read all texts of a submission; its units are numbered through."""
+def tokens_of(tree: SourceTree, base: BaseCode = NO_BASE) -> Tokens:
+    """Read all texts of a submission but untouched files of the base code, which have no tokens;
+    its units are numbered through."""
     symbols = Symbols()
     own = frozenset(part for text in tree.texts for part in _module_names(text.path))
-    sequences = list(_sequences(tree.texts, symbols, own))
+    sequences = list(_sequences(tree.texts, symbols, own, base))
     meanings = np.array([_hash(meaning) for meaning in symbols.meanings()], np.uint64)
     return _joined(sequences, meanings)
 
@@ -121,6 +127,11 @@ def _hash(meaning: str) -> int:
     return text_hash(meaning)
 
 
+def file_hash(text: SourceText) -> int:
+    """Names an untouched file, whatever it is called; blanks at line ends do not touch it."""
+    return text_hash("\n".join(line.rstrip() for line in text.text.strip().splitlines()))
+
+
 def _module_names(path: str) -> Iterator[str]:
     *folders, name = path.split("/")
     yield from folders
@@ -128,29 +139,29 @@ def _module_names(path: str) -> Iterator[str]:
 
 
 def _sequences(
-    texts: tuple[SourceText, ...], symbols: Symbols, own: frozenset[str]
+    texts: tuple[SourceText, ...], symbols: Symbols, own: frozenset[str], base: BaseCode
 ) -> Iterator[Sequence]:
-    aliases: dict[str, str] = {}
-    notebook = None
+    names, aliases, notebook = symbols.names_of_file(), dict(CUSTOMARY_ALIASES), None
     for text in texts:
+        if file_hash(text) in base.files:
+            yield Sequence()
+            continue
         if text.cell is None or text.path != notebook:
-            aliases = dict(CUSTOMARY_ALIASES)
+            names, aliases = symbols.names_of_file(), dict(CUSTOMARY_ALIASES)
             notebook = text.path
-        yield _sequence(text.text, symbols, own, aliases)
+        yield _sequence(text.text, partial(Linearise, symbols, names, aliases, own))
 
 
-def _sequence(
-    text: str, symbols: Symbols, own: frozenset[str], aliases: dict[str, str]
-) -> Sequence:
+def _sequence(text: str, begin: Callable[[], Linearise]) -> Sequence:
     tree = parse_text(text)
     if tree is not None:
-        writer = Linearise(symbols, own, aliases)
+        writer = begin()
         try:
             writer.body(tree.body)
             return writer.finished()
         except RecursionError:  # nested too deeply: statement by statement
             del tree
-    writer = Linearise(symbols, own, aliases)
+    writer = begin()
     for statement in parse_pieces(text):
         _write_piece(writer, statement)
     return writer.finished()
@@ -213,20 +224,23 @@ def _array(values: object) -> Ints:
 def base_code(trees: list[SourceTree]) -> BaseCode:
     """The hashes of everything that was given out."""
     features, stretches = [NO_BASE.features], [NO_BASE.stretches]
+    files: dict[int, int] = {}
     for tree in trees:
         tokens = tokens_of(tree)
+        counts = np.diff(tokens.starts).tolist()
+        files |= {file_hash(text): count for text, count in zip(tree.texts, counts, strict=True)}
         features.append(feature_hashes(tokens)[0])
         grams, inside = _grams(tokens, _BASE_K)
         stretches.append(grams[inside])
-    return BaseCode(np.unique(np.concatenate(features)), np.unique(np.concatenate(stretches)))
+    return BaseCode(
+        np.unique(np.concatenate(features)), np.unique(np.concatenate(stretches)), files
+    )
 
 
 def fingerprint(tree: SourceTree, base: BaseCode = NO_BASE) -> Fingerprint:
     """The hashes of `tree` without what is `base` code."""
-    return fingerprint_of(tree, tokens_of(tree), base)
-
-
-def fingerprint_of(tree: SourceTree, tokens: Tokens, base: BaseCode) -> Fingerprint:
+    tokens = tokens_of(tree, base)
+    passed = sum(base.files.get(file_hash(text), 0) for text in tree.texts) if base.files else 0
     covered = base_tokens(tokens, base)
     hashes, rows = feature_hashes(tokens)
     kept = ~_is_in(hashes, base.features)
@@ -241,10 +255,10 @@ def fingerprint_of(tree: SourceTree, tokens: Tokens, base: BaseCode) -> Fingerpr
         ).astype(np.uint16),
         unit_spans=_unit_spans(tokens),
         texts=tuple((text.path, text.cell or 0) for text in tree.texts),
-        num_tokens=len(tokens.tokens),
+        num_tokens=len(tokens.tokens) + passed,
         own_tokens=int(len(covered) - covered.sum()),
         num_lines=sum(text.text.count("\n") + 1 for text in tree.texts),
-        digest=_digest(tokens),
+        digest=_digest(tree, tokens, base),
     )
 
 
@@ -262,12 +276,16 @@ def base_tokens(tokens: Tokens, base: BaseCode) -> npt.NDArray[np.bool_]:
     return np.cumsum(depth[:-1]) > 0
 
 
-def _digest(tokens: Tokens) -> int:
+def _digest(tree: SourceTree, tokens: Tokens, base: BaseCode) -> int:
     """One hash of the texts, in whatever order they come."""
     texts = [
         tokens.tokens[start:end].tobytes()
         for start, end in zip(tokens.starts[:-1], tokens.starts[1:], strict=True)
     ]
+    if base.files:
+        texts += [
+            file_hash(text).to_bytes(8) for text in tree.texts if file_hash(text) in base.files
+        ]
     digest = hashlib.blake2b(digest_size=8)
     for text in sorted(hashlib.blake2b(text).digest() for text in texts if text):
         digest.update(text)
@@ -318,7 +336,7 @@ def _own_grams(tokens: Tokens, covered: npt.NDArray[np.bool_]) -> tuple[Hashes, 
     """The winnowed k-grams that are not base code, and their first tokens."""
     grams, inside = _grams(tokens, K)
     chosen = [
-        start + _winnowed(grams[start : end - K + 1])
+        start + winnowed(grams[start : end - K + 1])
         for start, end in zip(tokens.starts[:-1], tokens.starts[1:], strict=True)
         if end - start >= K
     ]
@@ -329,7 +347,7 @@ def _own_grams(tokens: Tokens, covered: npt.NDArray[np.bool_]) -> tuple[Hashes, 
     return grams[places] ^ _SALTS[GRAM], places.astype(np.int32)
 
 
-def _winnowed(grams: Hashes) -> npt.NDArray[np.int64]:
+def winnowed(grams: Hashes) -> npt.NDArray[np.int64]:
     """Positions of the rightmost minimum of every window, without repetition."""
     if len(grams) <= WINDOW:
         return np.array([len(grams) - 1 - int(np.argmin(grams[::-1]))])

@@ -24,7 +24,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from grader.similarity.source.symbols import Symbols
+from grader.similarity.source.symbols import Namespace, Symbols
 
 # Kinds of features: how much context a feature holds.
 STATEMENT, CALL, SHAPE = 0, 1, 2
@@ -106,14 +106,21 @@ class _Scope:
 
 
 class Linearise:
-    """Writes trees into `out`. One instance for a text; `aliases` (local name → library path)
-    are shared by the cells of a notebook. Nesting beyond Python's limit raises RecursionError."""
+    """Writes trees into `out`. One instance for a text; `names` and `aliases` (local name →
+    library path) are shared by the cells of a notebook. Nesting beyond Python's limit raises
+    RecursionError."""
 
     def __init__(
-        self, symbols: Symbols, own_modules: frozenset[str], aliases: dict[str, str]
+        self,
+        symbols: Symbols,
+        names: Namespace,
+        aliases: dict[str, str],
+        own_modules: frozenset[str],
     ) -> None:
         self.out = Sequence()
         self._symbols = symbols
+        self._names = names
+        self._bound = names.bound
         self._own_modules = own_modules
         self._aliases = aliases
         self._line = 1
@@ -202,7 +209,7 @@ class Linearise:
         for alias in node.names:
             top = alias.name.partition(".")[0]
             if top in self._own_modules:
-                self._symbols.bound_names.add(alias.asname or top)
+                self._bound.add(alias.asname or top)
             elif alias.asname:
                 self._aliases[alias.asname] = alias.name
             else:
@@ -214,7 +221,7 @@ class Linearise:
         for alias in node.names:
             name = alias.asname or alias.name
             if own:
-                self._symbols.bound_names.add(name)
+                self._bound.add(name)
             else:
                 self._aliases[name] = f"{module}.{alias.name}"
 
@@ -303,7 +310,7 @@ class Linearise:
         if kind is ast.Name:
             self._bind(node.id)  # type: ignore[attr-defined]
         elif kind is ast.Attribute:
-            self._symbols.bound_attrs.add(node.attr)  # type: ignore[attr-defined]
+            self._symbols.attrs.bound.add(node.attr)  # type: ignore[attr-defined]
         elif kind is ast.Subscript:
             self._whole(node)
         elif isinstance(node, ast.Tuple | ast.List):
@@ -313,9 +320,9 @@ class Linearise:
             self._target(node.value)
 
     def _bind(self, name: str) -> None:
-        self._symbols.bound_names.add(name)
+        self._bound.add(name)
         if self._in_class:
-            self._symbols.bound_attrs.add(name)
+            self._symbols.attrs.bound.add(name)
         stores = self._scope.stores
         stores[name] = stores.get(name, 0) + 1
 
@@ -398,9 +405,9 @@ class Linearise:
 
     def _on_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         symbols = self._symbols
-        symbols.bound_names.add(node.name)
+        self._bound.add(node.name)
         if not node.name.startswith("__"):
-            symbols.bound_attrs.add(node.name)
+            symbols.attrs.bound.add(node.name)
         outer = (self._unit, self._statements, self._scope, self._in_class)
         self._unit = self._new_unit()
         self._scope, self._in_class = _Scope(), False
@@ -422,15 +429,15 @@ class Linearise:
         stores = self._scope.stores
         for argument in (*every, arguments.vararg, arguments.kwarg):
             if argument is not None:
-                self._symbols.bound_names.add(argument.arg)
+                self._bound.add(argument.arg)
                 stores[argument.arg] = stores.get(argument.arg, 0) + 1
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self._expr(default)
 
     def _on_ClassDef(self, node: ast.ClassDef) -> None:
-        self._symbols.bound_names.add(node.name)
-        self._symbols.bound_attrs.add(node.name)
+        self._bound.add(node.name)
+        self._symbols.attrs.bound.add(node.name)
         outer = (self._unit, self._statements, self._scope, self._in_class, self._functions)
         self._unit = self._new_unit()
         self._scope, self._in_class, self._functions = _Scope(), True, 1
@@ -456,7 +463,7 @@ class Linearise:
         scope = self._scope
         scope.loads[name] = scope.loads.get(name, 0) + 1
         scope.position[name] = len(self.out.tokens)
-        self._emit(self._symbols.names[name])
+        self._emit(self._names[name])
 
     def _on_Attribute(self, node: ast.Attribute) -> None:
         symbol = self._library(node)
@@ -570,7 +577,7 @@ class Linearise:
             if type(function) is ast.Attribute:
                 callee = symbols.attrs[function.attr]
             elif type(function) is ast.Name:
-                callee = symbols.names[function.id]
+                callee = self._names[function.id]
                 is_super = function.id == "super"
             else:
                 callee = symbols.nodes["Call"]

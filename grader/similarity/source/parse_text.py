@@ -13,6 +13,7 @@ _MAX_LOGICAL_LINES = 20_000  # of a broken file; an intact one of this size is n
 _MAX_RESTARTS = 200  # of the tokenizer behind an error
 _LAYOUT = {tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
 _HEADER = re.compile(r"(async\s+)?(def|class|for|while|if|with)\b")
+_TYPE_PARAMETERS = re.compile(r"^((?:async\s+)?(?:def|class)\s+\w+)\s*\[[^\]]*\]")
 _MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
 
 _Faults = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError, IndexError)
@@ -38,6 +39,8 @@ def parse_pieces(text: str) -> Iterator[ast.stmt]:
         if count >= _MAX_LOGICAL_LINES:
             return
         stripped = piece.strip()
+        # Python 3.12's type parameters (PEP 695), which an older Python does not read
+        stripped = _TYPE_PARAMETERS.sub(r"\1", stripped)
         if stripped.startswith("elif"):
             stripped = stripped[2:]
         if _HEADER.match(stripped) and stripped.endswith(":"):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import builtins
 
-class _Namespace(dict[str, int]):
-    """Spelling → symbol; a new spelling gets the next number of the shared list."""
+_BUILTINS = frozenset(dir(builtins))
 
-    def __init__(self, kind: str, keys: list[tuple[str, str]]) -> None:
+
+class Namespace(dict[str, int]):
+    """Spelling → symbol; a new spelling gets the next number of the submission.
+
+    `bound`: spellings that the student chose.
+    """
+
+    def __init__(self, kind: str, keys: list[tuple[Namespace, str]]) -> None:
         super().__init__()
-        self._kind = kind
+        self.kind = kind
+        self.bound: set[str] = set()
         self._keys = keys
 
     def __missing__(self, spelling: str) -> int:
         symbol = self[spelling] = len(self._keys)
-        self._keys.append((self._kind, spelling))
+        self._keys.append((self, spelling))
         return symbol
 
 
@@ -21,23 +29,30 @@ class Symbols:
     """Symbols of one submission. What is bound in it is known only when all its files are read,
     so tokens are numbers first and get their meaning at the end.
 
-    `keys[i]` is (kind, spelling) of symbol i.
+    Attributes belong to the whole submission. So do names that their own file (or notebook) does
+    not bind, unless they are Python's: a star import or a careless split leaves such.
     """
 
     def __init__(self) -> None:
-        self.keys: list[tuple[str, str]] = []
-        self.nodes = _Namespace("node", self.keys)
-        self.libraries = _Namespace("library", self.keys)
-        self.values = _Namespace("value", self.keys)
-        self.names = _Namespace("name", self.keys)
-        self.attrs = _Namespace("attr", self.keys)
-        self.bound_names: set[str] = set()
-        self.bound_attrs: set[str] = set()
+        self._keys: list[tuple[Namespace, str]] = []
+        self._files: list[Namespace] = []
+        self.nodes = Namespace("node", self._keys)
+        self.libraries = Namespace("library", self._keys)
+        self.values = Namespace("value", self._keys)
+        self.attrs = Namespace("attr", self._keys)
+
+    def names_of_file(self) -> Namespace:
+        """The names of one more file."""
+        names = Namespace("name", self._keys)
+        self._files.append(names)
+        return names
 
     def meanings(self) -> list[str]:
         """What each symbol stands for: the same text in two submissions, the same token."""
-        own = {"name": self.bound_names, "attr": self.bound_attrs}
+        anywhere = set().union(*(names.bound for names in self._files)) - _BUILTINS
         return [
-            f"own {kind}" if spelling in own.get(kind, ()) else f"{kind} {spelling}"
-            for kind, spelling in self.keys
+            f"own {space.kind}"
+            if spelling in space.bound or (space.kind == "name" and spelling in anywhere)
+            else f"{space.kind} {spelling}"
+            for space, spelling in self._keys
         ]

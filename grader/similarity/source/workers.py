@@ -119,8 +119,8 @@ def align_two(pair: tuple[FoundSubmission, FoundSubmission]) -> Aligned:
 def _side(submission: FoundSubmission) -> Side:
     work = _known()
     tree = read_tree(submission, work.assignment)
-    tokens = tokens_of(tree)
-    return Side(tree, tokens, base_tokens(tokens, work.base))
+    tokens = tokens_of(tree, work.base)
+    return Side(tree, tokens, base_tokens(tokens, work.base), work.base)
 
 
 def _key(tree: SourceTree, base: BaseCode) -> str:
