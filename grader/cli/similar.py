@@ -115,6 +115,8 @@ def similar(
 
     definition = load_assignment(assignment)
     found = find_submissions(submissions)
+    if results is not None:
+        found = _under_keys(found, results)
     earlier = [old for path in archive for old in read_fingerprints(path)]
     with stages() as progress:
         comparison = compare_sources(
@@ -147,6 +149,28 @@ def similar(
     click.echo(similarity_text(result), nl=False)
     if html is not None:
         click.echo(f"Pages: {html / 'index.html'}")
+
+
+def _under_keys(
+    submissions: tuple[FoundSubmission, ...], results: Path
+) -> tuple[FoundSubmission, ...]:
+    """Submissions under the keys that the class in `results` knows them by; what it does not know
+    keeps its name."""
+    from grader.classroom.store import open_store
+    from grader.similarity.source.read_sources import FoundSubmission
+
+    with open_store(results) as store:
+        known = [(one.key, one.zip_path.resolve()) for one in store.submitted()]
+    renamed = []
+    for one in submissions:
+        place = one.path.resolve()
+        own = [
+            FoundSubmission(key, path)
+            for key, path in known
+            if (path == place or place in path.parents) and path.is_file()
+        ]
+        renamed += own or [one]
+    return tuple(sorted(renamed, key=lambda one: one.name))
 
 
 def _beyond_source(
