@@ -1,0 +1,167 @@
+"""Whose a submission is, and what contradicts that: an arrival and the roster → a case with people.
+
+Whoever the platform says logged in is who handed it in; the file's name comes second, for people
+mistype it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from grader.classroom.cases import Case, issued_number, names_of
+from grader.classroom.layouts import Arrival, Member
+from grader.classroom.roster import Person
+from grader.errors import UsageError
+from grader.findings import found, quoted
+from grader.model import Assignment, Finding
+from grader.readers.steady_file import SteadyFile
+from grader.readers.zip_directory import read_zip_directory
+from grader.stages.inspect_zip import read_entry_number
+
+
+class KnownPeople:
+    """People of the roster by everything that names them."""
+
+    def __init__(self, people: Sequence[Person], *, known: bool) -> None:
+        self.known = known
+        self._by: dict[tuple[str, str], list[Person]] = defaultdict(list)
+        for person in people:
+            named = {
+                "entry": person.entry_number,
+                "email": person.email,
+                "zip": person.zip_name,
+                **person.platform_ids,
+            }
+            for what, text in named.items():
+                if text is not None:
+                    self._by[what, text.casefold()].append(person)
+            for spelling in _spellings(person.name or ""):
+                self._by["name", spelling].append(person)
+
+    def find(self, what: str, text: str | None) -> tuple[Person, ...]:
+        """Who is named so; nobody where several are that share no submission."""
+        found_people = self._by.get((what, (text or "").casefold()), []) if text else []
+        return tuple(found_people) if len(found_people) == 1 or what == "zip" else ()
+
+    def by_name(self, name: str | None) -> tuple[Person, ...]:
+        matches = {
+            person.line: person
+            for spelling in _spellings(name or "")
+            for person in self._by.get(("name", spelling), [])
+        }
+        return tuple(matches.values()) if len(matches) == 1 else ()
+
+
+def _spellings(name: str) -> set[str]:
+    """A name's letters alone, with the last name last and first: Canvas joins them so."""
+    words = re.findall(r"[^\W\d_]+", name.casefold())
+    if not words:
+        return set()
+    if "," in name:  # "Doe, Jane"
+        before = len(re.findall(r"[^\W\d_]+", name.split(",", 1)[0]))
+        words = words[before:] + words[:before]
+    return {"".join(words), "".join(words[-1:] + words[:-1])}
+
+
+def identify(case: Case, roster: KnownPeople, assignment: Assignment) -> Case:
+    """Add the people, the entry number, and what does not fit."""
+    arrival = case.arrival
+    from_name, _ = read_entry_number(case.zip_name, assignment)
+    people = _people(case, roster, from_name)
+    listed_numbers = [one.entry_number for one in (*people, *arrival.members)]
+    told = issued_number(listed_numbers, assignment)
+    from_folder = issued_number([member.name for member in arrival.members], assignment)
+    case = replace(case, people=people, entry_number=told or from_name or from_folder)
+    members = _members(arrival, people)
+    ids = {name: number for person in people for name, number in person.platform_ids.items()}
+    case = replace(case, members=members, platform_ids={**ids, **arrival.platform_ids})
+    if (
+        told
+        and from_name
+        and all(issued_number([n], assignment) != from_name for n in listed_numbers)
+    ):
+        case = case.noting(
+            found(
+                "class.entry-differs",
+                f"the zip {quoted(case.zip_name)} names {from_name}, it was handed in by "
+                f"{names_of(members) or told} ({told})",
+                path=quoted(case.zip_name, 200),
+            )
+        )
+    if not people and roster.known:
+        named = from_name or names_of(members) or quoted(case.zip_name)
+        case = case.noting(found("class.unknown-person", f"{named} is not on the roster"))
+    elif not (people or case.entry_number or arrival.platform_ids):
+        case = case.noting(
+            found("class.unknown-person", f"nothing says who handed in {quoted(case.zip_name)}")
+        )
+    return case.noting(*_contradictions(case, from_name, assignment))
+
+
+def _people(case: Case, roster: KnownPeople, from_name: str | None) -> tuple[Person, ...]:
+    """Who handed it in, by what says most: the platform's id, then what people have typed."""
+    arrival = case.arrival
+    for platform in ("moodle", "canvas", "gradescope"):
+        if people := roster.find(platform, arrival.platform_ids.get(platform)):
+            return people
+    if people := roster.find("zip", case.zip_name):
+        return people
+    if arrival.members:
+        each = [
+            roster.find("entry", member.entry_number)
+            or roster.find("email", member.email)
+            or roster.by_name(member.name)
+            for member in arrival.members
+        ]
+        if people := tuple({person.line: person for some in each for person in some}.values()):
+            return people
+    return roster.find("entry", from_name)
+
+
+def _members(arrival: Arrival, people: Sequence[Person]) -> tuple[Member, ...]:
+    if people:
+        return tuple(
+            Member(name=one.name or names_of(arrival.members), email=one.email) for one in people
+        )
+    return arrival.members
+
+
+def _contradictions(case: Case, from_name: str | None, assignment: Assignment) -> Iterator[Finding]:
+    """Entry numbers in the names inside the zip, where none of them is the expected one."""
+    expected = {number for number in (from_name, case.entry_number) if number}
+    inside = _numbers_inside(case.zip_path, assignment) if expected else {}
+    if inside and not expected & set(inside):
+        number, path = next(iter(inside.items()))
+        yield found(
+            "class.entry-inside",
+            f"the zip is {' or '.join(sorted(expected))}'s, a name inside says {number}",
+            path=quoted(path, 200),
+            evidence={"inside": sorted(inside)},
+        )
+
+
+def _numbers_inside(path: Path, assignment: Assignment) -> dict[str, str]:
+    """entry number → the first member of the zip that is named after it.
+
+    What is wrong with a zip is told when it is graded; here it just says nothing.
+    """
+    apart = re.compile(
+        rf"(?<![A-Za-z0-9])(?:{assignment.entry_number})(?![A-Za-z0-9])", re.ASCII | re.IGNORECASE
+    )
+    try:
+        with SteadyFile(path) as file:
+            directory = read_zip_directory(file, max_entries=assignment.zip_limits.members)
+    except (OSError, UsageError):
+        return {}
+    numbers: dict[str, str] = {}
+    for entry in directory.entries:
+        name = entry.name.decode("utf-8", "replace")
+        for match in apart.finditer(name):
+            number = issued_number([match[0]], assignment)
+            if number is not None:
+                numbers.setdefault(number, name)
+    return numbers

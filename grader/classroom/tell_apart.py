@@ -1,0 +1,158 @@
+"""Several people with one submission, and one person with several: what counts, and for whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from grader.classroom.cases import Case, name_of, names_of, person_of
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
+from grader.classroom.fingerprint import content_hash
+from grader.findings import found, listed, quoted
+
+
+def join_teams(cases: Sequence[Case]) -> list[Case]:
+    """One submission for each team: Moodle lays the same file into every member's folder.
+
+    Equal bytes alone make no team: they are a finding, unless the platform's names begin with one
+    group's name, or the roster puts the people into one team.
+    """
+    by_bytes: dict[tuple[int, str], list[int]] = defaultdict(list)
+    sizes: dict[int, list[int]] = defaultdict(list)
+    for index, case in enumerate(cases):
+        if case.zip_path.is_file():
+            sizes[case.zip_path.stat().st_size].append(index)
+    for size, indices in sizes.items():
+        for index in indices if len(indices) > 1 else ():
+            by_bytes[size, content_hash(cases[index].zip_path)].append(index)
+    dropped: set[int] = set()
+    changed = list(cases)
+    for indices in by_bytes.values():
+        teams: dict[str, list[int]] = defaultdict(list)
+        for index in indices:
+            teams[_team(cases[index]) or f"\0{index}"].append(index)
+        for team in teams.values():
+            changed[team[0]] = _merged([cases[index] for index in team])
+            dropped.update(team[1:])
+        first = [team[0] for team in teams.values()]
+        persons = {person_of(cases[index]) for index in first}
+        if len(persons) > 1:
+            for index in first:
+                others = [name_of(cases[other]) for other in first if other != index]
+                changed[index] = changed[index].noting(
+                    found(
+                        "class.same-zip",
+                        f"the very same bytes were handed in by {listed(others)}",
+                    )
+                )
+    return [case for index, case in enumerate(changed) if index not in dropped]
+
+
+def _team(case: Case) -> str | None:
+    teams = {person.team for person in case.people}
+    if len(teams) == 1 and (team := teams.pop()) is not None:
+        return team
+    name = names_of(case.arrival.members) or ""
+    if "moodle" in case.arrival.platform_ids and "-" in name:
+        return name.split("-", 1)[0].strip() or None
+    return None
+
+
+def _merged(team: Sequence[Case]) -> Case:
+    """One case of several people; ids of a platform stand one after the other, with blanks."""
+    if len(team) == 1:
+        return team[0]
+    ids = {
+        name: ("\n" if name in {"moodle_folder", "moodle_prefix"} else " ").join(
+            dict.fromkeys(case.platform_ids[name] for case in team if name in case.platform_ids)
+        )
+        for name in dict.fromkeys(name for case in team for name in case.platform_ids)
+    }
+    members = tuple(dict.fromkeys(member for case in team for member in case.members))
+    times = [case.arrival.submitted_at for case in team if case.arrival.submitted_at is not None]
+    return replace(
+        team[0],
+        people=tuple(person for case in team for person in case.people),
+        members=members,
+        platform_ids=ids,
+        arrival=replace(team[0].arrival, submitted_at=min(times, default=None)),
+        # A team's zip bears one member's number: no contradiction for the others.
+        findings=tuple(
+            dict.fromkeys(
+                finding
+                for case in team
+                for finding in case.findings
+                if finding.code not in {"class.entry-differs", "class.entry-inside"}
+            )
+        ),
+    ).noting(found("class.team", f"handed in together by {names_of(members) or 'a team'}"))
+
+
+def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:
+    """Say which of a person's submissions counts: the latest, where the times are known."""
+    by_person: dict[str, list[Case]] = defaultdict(list)
+    for case in _sharing_numbers(cases):
+        by_person[person_of(case)].append(case)
+    for own in by_person.values():
+        if len(own) == 1:
+            yield own[0]
+            continue
+        ordered = _ordered(own)
+        if ordered is None:
+            for case in own:
+                others = [one.zip_name for one in own if one is not case]
+                yield case.noting(
+                    found(
+                        UNDECIDED,
+                        f"{name_of(case)} handed in {quoted(case.zip_name)} and also "
+                        f"{listed(others)}; nothing says which one counts",
+                    )
+                )
+            continue
+        *older, newest = ordered
+        others = [one.zip_name for one in older]
+        yield newest.noting(
+            found("class.resubmitted", f"the one of {len(own)} that counts, not {listed(others)}")
+        )
+        for case in older:
+            yield case.noting(
+                found(SUPERSEDED, f"of {name_of(case)}, {quoted(newest.zip_name)} counts")
+            )
+
+
+def _sharing_numbers(cases: Sequence[Case]) -> Iterator[Case]:
+    """Say it where several accounts name the same entry number."""
+    by_number: dict[str, dict[str, str]] = defaultdict(dict)
+    for case in cases:
+        if case.entry_number:
+            by_number[case.entry_number][person_of(case)] = names_of(case.members) or case.zip_name
+    for case in cases:
+        people = by_number.get(case.entry_number or "", {})
+        others = [name for person, name in people.items() if person != person_of(case)]
+        if not others:
+            yield case
+            continue
+        message = f"{case.entry_number} is named by the submission of {listed(others)}, too"
+        yield case.noting(found("class.entry-shared", message))
+
+
+def _ordered(own: Sequence[Case]) -> list[Case] | None:
+    """A person's submissions, the one that counts last; None where nothing tells.
+
+    The roster's word on a zip is worth more than times.
+    """
+    named = [case for case in own if any(p.zip_name == case.zip_name for p in case.people)]
+    times = [(case.arrival.submitted_at, case) for case in own]
+    known = [(at, case) for at, case in times if at is not None]
+    if len(known) == len(own) and len({at for at, _ in known}) == len(own):
+        ordered = [case for _, case in sorted(known, key=lambda pair: pair[0])]
+    elif len(named) == 1:
+        ordered = list(own)
+    elif len({content_hash(case.zip_path) for case in own}) == 1:
+        ordered = list(own)  # the same bytes: there is nothing to decide
+    else:
+        return None
+    if len(named) == 1:
+        ordered = [case for case in ordered if case is not named[0]] + named
+    return ordered
