@@ -25,15 +25,47 @@ def grad_cam(
     own maximum being 1. Several layers are averaged after each was brought to [0, 1]. The network
     must be in evaluation mode. Raises AttributeError for a layer that it lacks.
     """
+    total = images.new_zeros(images.shape[0], *images.shape[2:])
+    for cam in _layer_maps(network, images, targets, layers)[1]:
+        large = F.interpolate(cam, images.shape[2:], mode="bilinear", align_corners=False)
+        total += large.squeeze(1) / large.amax(dim=(1, 2, 3)).clamp(min=1e-12).view(-1, 1, 1)
+    return total / len(layers)
+
+
+def mean_grad_cam(
+    network: nn.Module, images: Tensor, targets: Tensor | None, layers: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, r), and the mean of the heatmaps of layers of one size at that size, (N, h, w).
+
+    As the package `grad-cam` does it: each layer's map is brought to [0, 1] by its own minimum and
+    maximum, and so is their mean. `targets`: (N,) int64; None means the predicted class. The
+    network must be in evaluation mode. Raises AttributeError for a layer that it lacks.
+    """
+    logits, cams = _layer_maps(network, images, targets, layers)
+    mean = torch.stack([_stretched_to_one(cam) for cam in cams]).mean(0)
+    return logits, _stretched_to_one(mean).squeeze(1)
+
+
+def _stretched_to_one(maps: Tensor) -> Tensor:
+    """(N, 1, h, w) from each image's own range to [0, 1]; a flat map becomes 0."""
+    lowest = maps.amin(dim=(1, 2, 3), keepdim=True)
+    highest = (maps - lowest).amax(dim=(1, 2, 3), keepdim=True)
+    return (maps - lowest) / (highest + 1e-7)
+
+
+def _layer_maps(
+    network: nn.Module, images: Tensor, targets: Tensor | None, layers: Sequence[str]
+) -> tuple[Tensor, list[Tensor]]:
+    """Logits (N, r) and equation 2 for each layer, (N, 1, h, w) ≥ 0 at the layer's own size."""
     with torch.enable_grad(), captured_maps(network, layers) as maps:
         # the input asks for gradients, or a network with frozen weights would have none
         logits = network(images.detach().requires_grad_(True))
+        if targets is None:
+            targets = logits.argmax(1)
         chosen = logits.gather(1, targets.unsqueeze(1)).sum()
         gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
-    total = images.new_zeros(images.shape[0], *images.shape[2:])
+    cams = []
     for name, gradient in zip(layers, gradients, strict=True):
-        weights = gradient.mean(dim=(2, 3), keepdim=True)
-        cam = (weights * maps[name].detach()).sum(dim=1, keepdim=True).relu()
-        cam = F.interpolate(cam, images.shape[2:], mode="bilinear", align_corners=False)
-        total += cam.squeeze(1) / cam.amax(dim=(1, 2, 3)).clamp(min=1e-12).view(-1, 1, 1)
-    return total / len(layers)
+        weights = gradient.mean(dim=(2, 3), keepdim=True)  # equation 1
+        cams.append((weights * maps[name].detach()).sum(dim=1, keepdim=True).relu())
+    return logits.detach(), cams

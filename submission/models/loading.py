@@ -13,6 +13,7 @@ from torch import Tensor
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD
 from errors import SubmissionError
 from models.resnet import ResNet, config_from_state_dict
+from models.variants import GROUPS, norm_in, norm_layer
 from training.files import load_tensors
 
 METADATA_NAME = "metadata.json"
@@ -39,9 +40,12 @@ class ClassNames:
     source: str
 
 
-def load_network(checkpoint: Path, program_folder: Path) -> LoadedNetwork:
+def load_network(
+    checkpoint: Path, program_folder: Path, *, norm: str | None = None, size_px: int = 224
+) -> LoadedNetwork:
     """Load a state_dict; n, r and widths come from its shapes, the input from the metadata.json
-    beside it or in `program_folder`, else 224 px and ImageNet's mean and deviation.
+    beside it or in `program_folder`, else `size_px` and ImageNet's mean and deviation. The
+    normalisation is `norm`, else the metadata's, else what the tensors tell.
 
     Raises SubmissionError.
     """
@@ -53,8 +57,14 @@ def load_network(checkpoint: Path, program_folder: Path) -> LoadedNetwork:
             f"{checkpoint}: holds {_kind(state_dict)}; expected a plain state_dict, name → tensor"
         )
     metadata = _metadata_for(state_dict, checkpoint, program_folder)
-    config = config_from_state_dict(state_dict, size_px=_read(metadata, "size_px", int, 224))
-    network = ResNet(config)
+    config = config_from_state_dict(state_dict, size_px=_read(metadata, "size_px", int, size_px))
+    found = norm or _read(metadata, "norm", str, norm_in(state_dict))
+    if found is None:
+        raise SubmissionError(
+            f"{checkpoint}: its tensors may be those of instance, layer or group normalisation; "
+            f"say which by --norm, or put its {METADATA_NAME} beside it"
+        )
+    network = ResNet(config, norm_layer(found, _read(metadata, "groups", int, GROUPS)))
     try:
         network.load_state_dict(dict(state_dict))
     except RuntimeError as error:

@@ -200,6 +200,12 @@ def count_layers(network: ResNet) -> int:
     )
 
 
+def last_stage_layers(network: ResNet) -> list[str]:
+    """The modules that give the feature maps of the last 2n layers: the normalised output of each
+    block's first convolution, and the block's own output."""
+    return [name for j in range(network.config.n) for name in (f"layer3.{j}.bn1", f"layer3.{j}")]
+
+
 def count_parameters(network: nn.Module) -> int:
     """Numbers that training changes; running statistics are not among them."""
     return sum(parameter.numel() for parameter in network.parameters())

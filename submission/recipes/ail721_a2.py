@@ -4,8 +4,6 @@ gradients, without any training on masks."""
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from PIL import Image
 from data.augmentation import Augmentation
 from data.class_folders import TestImage, list_class_folders, list_test_images
 from data.decoding import UnreadableImage, open_rgb, stretched
+from data.label_files import write_labels
 from data.pixel_store import PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
 from data.splits import split_stratified
@@ -33,7 +32,7 @@ from segmentation.mask_files import write_mask
 from segmentation.subject import segment
 from training.devices import choose_compute, make_deterministic
 from training.distributed import join_group, leave_group
-from training.files import make_folder, write_atomically
+from training.files import make_folder
 from training.loop import Run, Settings
 from training.plan import Budget, Plan, Stage, usable_seconds
 
@@ -256,7 +255,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
                 _save_mask(mask, found, mask_folder / image.name)
             for (image, _), target in zip(readable, targets.tolist(), strict=True):
                 predicted[image.name] = classes.names[target]
-    _write_labels(images, predicted)
+    write_labels(images, predicted)
     _report(images, predicted, classes)
 
 
@@ -280,19 +279,6 @@ def _save_mask(mask: npt.NDArray[np.bool_], opened: _Opened, path: Path) -> None
         write_mask(mask, path)
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def _write_labels(images: Sequence[TestImage], predicted: Mapping[str, str]) -> None:
-    """submission.csv: image_name,label; an unreadable image keeps its row, with an empty label."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["image_name", "label"])
-    writer.writerows([image.name, predicted.get(image.name, "")] for image in images)
-    path = Path("submission.csv")
-    try:
-        write_atomically(path, buffer.getvalue().encode())
-    except OSError as error:
-        raise SubmissionError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _report(images: Sequence[TestImage], predicted: Mapping[str, str], classes: ClassNames) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -27,12 +27,19 @@ class EpochRecord:
 
 def history_to_csv(records: Sequence[EpochRecord]) -> bytes:
     """A header and one line per epoch; six significant digits."""
-    names = [field.name for field in fields(EpochRecord)]
+    return rows_to_csv(
+        [asdict(record) for record in records], [field.name for field in fields(EpochRecord)]
+    )
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> bytes:
+    """A header and one line per row; the first row's keys are the columns unless `names` are
+    given."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer = csv.DictWriter(buffer, names or list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    for record in records:
-        writer.writerow({name: _cell(value) for name, value in asdict(record).items()})
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     return buffer.getvalue().encode()
 
 

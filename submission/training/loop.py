@@ -19,15 +19,14 @@ from types import FrameType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.augmentation import Augmentation, augment
 from data.pixel_store import PixelStore
-from data.scaling import scaled
 from errors import Stopped, SubmissionError
 from models.loading import METADATA_NAME
 from plots.curves import draw_curves
+from plots.metrics import draw_metrics
 from training.averaging import WeightAverage
 from training.devices import Compute, memory_format
 from training.distributed import Group
@@ -38,7 +37,8 @@ from training.files import (
     tensors_to_bytes,
     write_atomically,
 )
-from training.history import EpochRecord, history_to_csv
+from training.history import EpochRecord, history_to_csv, rows_to_csv
+from training.measure import Measured, measure_store
 from training.plan import Budget, Plan
 
 CHECKPOINT_NAME = "resnet_model.pth"
@@ -74,6 +74,8 @@ class Position:
     best_stage: int = -1
     best_accuracy: float = -1.0
     records: list[EpochRecord] = field(default_factory=list)
+    measured: list[dict[str, float]] = field(default_factory=list)
+    has_stalled: bool = False
 
 
 @dataclass
@@ -90,6 +92,16 @@ Stores = Callable[[int, int], tuple[PixelStore, PixelStore | None]]
 """(store_px, size_px) → training images at store_px, held-out images at size_px or None."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is done beside training. `both_splits`: measure the training images, too, after every
+    epoch, into metrics.csv and metrics.png (the store must have the size of the stage). `patience`:
+    stop after so many epochs without a better held-out accuracy; None: never."""
+
+    both_splits: bool = False
+    patience: int | None = None
+
+
 class Run:
     """One training run, its state and its files in `folder`."""
 
@@ -102,7 +114,9 @@ class Run:
         group: Group,
         folder: Path,
         metadata: Mapping[str, Any],
+        watch: Watch = Watch(),
     ) -> None:
+        self.watch = watch
         self.settings = settings
         self.stores = stores
         self.compute = compute
@@ -136,7 +150,7 @@ class Run:
             self.saved_at = self.said_at = self._elapsed()
             stage_index, store, held_out = -1, None, None
             sums = self._no_sums()
-            while (share := self._share(store)) < 1.0:
+            while not self.position.has_stalled and (share := self._share(store)) < 1.0:
                 if self.settings.plan.stage_index(share) != stage_index:
                     stage_index = self.settings.plan.stage_index(share)
                     stage = self.settings.plan.stages[stage_index]
@@ -146,7 +160,7 @@ class Run:
                 assert store is not None
                 self._step(store, share, stage_index, sums)
                 if self._epoch_is_over(store, stage_index):
-                    self._finish_epoch(held_out, stage_index, share, sums)
+                    self._finish_epoch(store, held_out, stage_index, share, sums)
                     sums = self._no_sums()
                 if self.group.any(self.stop_signal is not None):
                     self._save_snapshot()
@@ -158,7 +172,8 @@ class Run:
                 if self._elapsed() - self.saved_at > self.settings.snapshot_seconds:
                     self._save_snapshot()
             if sums.images:
-                self._finish_epoch(held_out, stage_index, share, sums)
+                assert store is not None
+                self._finish_epoch(store, held_out, stage_index, share, sums)
             self._save_snapshot()
             if self.unsaved:
                 raise SubmissionError(
@@ -224,7 +239,12 @@ class Run:
             self._say_progress(share, loss, rate, sums, stage.size_px)
 
     def _finish_epoch(
-        self, held_out: PixelStore | None, stage_index: int, share: float, sums: _Sums
+        self,
+        store: PixelStore,
+        held_out: PixelStore | None,
+        stage_index: int,
+        share: float,
+        sums: _Sums,
     ) -> None:
         settings, position = self.settings, self.position
         stage = settings.plan.stages[stage_index]
@@ -239,9 +259,11 @@ class Run:
         position.offset = 0
         loss = accuracy = None
         if held_out is not None:
-            loss, accuracy = evaluate_store(
-                self.average.network, held_out, self.compute, settings.mean, settings.std
-            )
+            found = self._measure(held_out)
+            loss, accuracy = found.loss, found.accuracy
+            if self.watch.both_splits:
+                rows = self._measure(store).to_row("train") | found.to_row("val")
+                position.measured.append({"epoch": position.epoch, **rows})
         record = EpochRecord(
             epoch=position.epoch,
             step=position.step,
@@ -259,12 +281,28 @@ class Run:
         if (stage_index, accuracy or 0.0) >= (position.best_stage, position.best_accuracy):
             position.best_stage, position.best_accuracy = stage_index, accuracy or 0.0
             self._save_weights(stage.size_px, accuracy)
+        self._stop_if_stalled()
         held_out_text = f", held out {100 * accuracy:.2f} %" if accuracy is not None else ""
         self._say(
             f"epoch {position.epoch} done: training loss {record.train_loss:.3f}, "
             f"accuracy {100 * record.train_accuracy:.2f} %{held_out_text}, "
             f"{record.images_per_second:.1f} images/s"
         )
+
+    def _measure(self, store: PixelStore) -> Measured:
+        return measure_store(
+            self.average.network, store, self.compute, self.settings.mean, self.settings.std
+        )
+
+    def _stop_if_stalled(self) -> None:
+        patience, records = self.watch.patience, self.position.records
+        if patience is None:
+            return
+        accuracies = [record.held_out_accuracy or 0.0 for record in records]
+        waited = len(records) - 1 - accuracies.index(max(accuracies))
+        if waited >= patience:
+            self.position.has_stalled = True
+            self._say(f"no better held-out accuracy for {waited} epochs: stopped early")
 
     def _no_sums(self) -> _Sums:
         zero = torch.zeros((), device=self.compute.device)
@@ -308,8 +346,16 @@ class Run:
                     "seconds": round(self._elapsed(), 1),
                     "checkpoint_sha256": sha256(weights),
                 }
+                | self._measured_of_checkpoint()
             ),
         )
+
+    def _measured_of_checkpoint(self) -> dict[str, Any]:
+        if not self.position.measured:
+            return {}
+        row = self.position.measured[-1]
+        metrics = {name: value for name, value in row.items() if name != "epoch"}
+        return {"checkpoint_epoch": row["epoch"], "checkpoint_metrics": metrics}
 
     def _save_unless_better_exists(self, stage_index: int) -> None:
         if self.position.best_stage < 0:
@@ -333,6 +379,9 @@ class Run:
         if position.records:
             self._save("curves.csv", history_to_csv(position.records))
             self._save("curves.png", draw_curves(position.records))
+        if position.measured:
+            self._save("metrics.csv", rows_to_csv(position.measured))
+            self._save("metrics.png", draw_metrics(position.measured))
 
     def _identity(self) -> dict[str, str]:
         settings = asdict(self.settings)
@@ -427,25 +476,3 @@ def _portable(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(max(round(seconds), 0), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-@torch.inference_mode()
-def evaluate_store(
-    network: nn.Module,
-    store: PixelStore,
-    compute: Compute,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    batch_size: int = 64,
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] over a store, without augmentation."""
-    network.eval()
-    loss, correct = 0.0, 0
-    for start in range(0, len(store), batch_size):
-        indices = torch.arange(start, min(start + batch_size, len(store)))
-        images, targets = store.batch(indices, compute.device)
-        with compute.precision():
-            logits = network(scaled(images, mean, std)).float()
-        loss += F.cross_entropy(logits, targets, reduction="sum").item()
-        correct += int((logits.argmax(1) == targets).sum().item())
-    return loss / len(store), correct / len(store)
