@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from grader.sandbox import BackendReport, GpuReport
+from grader.sandbox import NOT_HELD, BackendReport, GpuReport
 
 _PROMISE = {
     "full": "full: no network, no files but its own, limits on everything",
@@ -44,4 +44,9 @@ def doctor_text(backends: Sequence[BackendReport], gpu: GpuReport) -> str:
         lines.append("No sandbox works here: grader refuses to run student code.")
     else:
         lines.append(f"grader will use {chosen.name} ({chosen.isolation} isolation).")
+        if NOT_HELD[chosen.isolation]:
+            lines.append(
+                f"Warning: {chosen.name} does not hold back a program that tries to "
+                f"{', to '.join(NOT_HELD[chosen.isolation])} (docs/security.md, known limits)."
+            )
     return "\n".join(lines)

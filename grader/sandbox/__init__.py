@@ -8,10 +8,11 @@ programs in `inside/` run on the other side. docs/security.md tells what holds w
 """
 
 from grader.sandbox.gpu import GpuReport, probe_gpu
-from grader.sandbox.policy import Backend, BackendReport, Command, Outcome
+from grader.sandbox.policy import NOT_HELD, Backend, BackendReport, Command, Outcome
 from grader.sandbox.probe import choose_backend, probe_backends
 
 __all__ = [
+    "NOT_HELD",
     "Backend",
     "BackendReport",
     "Command",

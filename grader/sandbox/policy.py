@@ -22,6 +22,17 @@ _RESERVED = ("/grader", "/proc", "/dev", "/sys", "/usr", "/etc", "/bin", "/sbin"
 
 Isolation = Literal["full", "reduced", "none"]
 
+# Attempts of a student's program that an isolation does not hold back, as the attack tests name
+# them: they hold this list against what really happens.
+NOT_HELD: Mapping[Isolation, tuple[str, ...]] = {
+    "full": (),
+    "reduced": (
+        "ask for the size of a file whose path it knows",
+        "open the grader's shared memory by its name",
+        "change the grader's processor affinity",
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

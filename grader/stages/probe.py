@@ -57,8 +57,8 @@ _CHANCE = 1e-4
 # … and what costs at least so much of the mean; mirrored images are another picture to a network
 # that never saw any, so there only a collapse counts.
 _LOSS, _LOSS_MIRRORED = 0.05, 0.25
-# With fewer images not even losing all of them is rarer than that.
-_FEWEST_IMAGES = 10
+# With fewer images not even losing all of them is rarer than that (2⁻¹⁴ is).
+_FEWEST_IMAGES = 14
 # Another share of changed labels is worth a pass on the very same images: how much is chance?
 _UNSTEADY = 0.05
 

@@ -1,7 +1,7 @@
 """Attacks on the sandbox, under each back end that this machine can run, by root and by a user.
 
 Each program in `test_sandbox_programs/` is a student's; the tables here say how it must end and
-what holds it. The table in docs/security.md is made from them (`python tests/attacks/…` rewrites it).
+what holds it. docs/security.md is made from them and from what runs cost: `tests.attacks.measure`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from typing import Any
 import pytest
 
 from grader.model import CaseStatus, RunLimits
-from grader.sandbox import Backend, Command, Outcome
+from grader.render.doctor import doctor_text
+from grader.sandbox import NOT_HELD, Backend, BackendReport, Command, GpuReport, Outcome
 from grader.sandbox.bubblewrap import BubblewrapBackend, packaged_program, system_program
 from grader.sandbox.direct import DirectBackend, kernel_abi
 from grader.sandbox.interpreter import find_interpreter
@@ -247,6 +248,7 @@ ATTACKS = (
 
 # attempt → (what refuses it in namespaces, what refuses it under Landlock)
 _MOUNTS, _RULES, _FILTER = "not mounted", "Landlock", "seccomp"
+NOT_HELD_BACK, _OTHER_USER = "**not held**", "a grader that is root: another user"
 _NET, _PIDS, _READ_ONLY = "network namespace", "process namespace", "mounted read-only"
 ATTEMPTS: dict[str, tuple[str, str]] = {
     "read a secret file": (_MOUNTS, _RULES),
@@ -314,6 +316,15 @@ ATTEMPTS: dict[str, tuple[str, str]] = {
     "switch off address randomisation": (_FILTER, _FILTER),
     "read the kernel's log": (_FILTER, _FILTER),
     "take another process's descriptor": (_FILTER, _FILTER),
+    "ask for the size of a file whose path it knows": (_MOUNTS, NOT_HELD_BACK),
+    "open the grader's shared memory by its name": (_MOUNTS, f"{_OTHER_USER}; {NOT_HELD_BACK}"),
+    "change the grader's processor affinity": (_PIDS, f"{_OTHER_USER}; {NOT_HELD_BACK}"),
+}
+# attempt → the graders in whose sandbox it succeeds; `grader doctor` warns of all of them
+OPEN = {
+    "ask for the size of a file whose path it knows": ("landlock as root", "landlock as user"),
+    "open the grader's shared memory by its name": ("landlock as user",),
+    "change the grader's processor affinity": ("landlock as user",),
 }
 
 OUTPUTS = {
@@ -329,7 +340,31 @@ OUTPUTS = {
 }
 
 
+def test_the_doctor_warns_of_what_is_not_held() -> None:
+    assert set(OPEN) == {*NOT_HELD["reduced"], *NOT_HELD["full"]}
+    reports = [
+        BackendReport("bubblewrap", False, "full", "no", ""),
+        BackendReport("landlock", True, "reduced", "yes", ""),
+    ]
+    told = " ".join(doctor_text(reports, GpuReport(False, "", "")).split())
+    assert all(name in told for name in OPEN)
+    assert "does not hold back" in told
+    reports[0] = BackendReport("bubblewrap", True, "full", "yes", "")
+    assert "does not hold back" not in doctor_text(reports, GpuReport(False, "", ""))
+
+
 # --------------------------------------------------------------------------- the rooms
+
+# room → what was tried there and what it cost; written down by `python -m tests.attacks.measure`
+RECORD: dict[str, dict[str, Any]] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _write_down() -> Iterator[None]:
+    yield
+    if path := os.environ.get("ATTACKS_RECORD"):
+        Path(path).write_text(json.dumps(RECORD), "utf-8")
+
 
 # The far end of a grader that is not root: carries out commands and tells the outcomes, one a line.
 _DRIVER = """
@@ -458,6 +493,21 @@ class Room:
         return self.user.pid if self.user else os.getpid()
 
     @property
+    def record(self) -> dict[str, Any]:
+        """What is written down of this room for the numbers in docs/security.md."""
+        return RECORD.setdefault(self.name, {})
+
+    def shared_memory(self, stack: contextlib.ExitStack) -> Path:
+        """A file that the grader keeps in the machine's shared memory, for itself alone."""
+        path = Path(f"/dev/shm/graders-own-{uuid.uuid4().hex}")
+        path.write_text("the grader's own")
+        stack.callback(path.unlink)
+        path.chmod(0o600)
+        if self.user:
+            os.chown(path, USER, USER)
+        return path
+
+    @property
     def full(self) -> bool:
         return self.backend.isolation == "full"
 
@@ -486,6 +536,10 @@ class Room:
         before = _mounts(), _temporary()
         run = self.backend.run if self.user is None else partial(self.user.run, self.backend)
         outcome = run(command)
+        self.record.setdefault("programs", {})[program] = {
+            "seconds": round(outcome.wall_seconds, 2),
+            "memory_bytes": outcome.peak_memory_bytes,
+        }
         assert not _marked(mark), "a process survived"
         assert (_mounts(), _temporary()) == before
         assert not list(Path("/dev/shm").glob(f"{mark}*"))
@@ -577,7 +631,8 @@ def test_an_attack_ends_as_it_should(room: Room, attack: Attack) -> None:
 
 def test_nothing_is_reached(any_room: Room) -> None:
     room = any_room
-    with _host_services(room.base) as services:
+    with contextlib.ExitStack() as stack:
+        services = stack.enter_context(_host_services(room.base))
         secret = room.base / "truth"
         secret.mkdir(exist_ok=True)
         (secret / "labels.csv").write_text("the truth")
@@ -588,10 +643,12 @@ def test_nothing_is_reached(any_room: Room) -> None:
         if room.user:
             for path in (secret, secret / "labels.csv", room_inputs, room_inputs / "image.png"):
                 os.chown(path, USER, USER)
+        shared = room.shared_memory(stack)
         kept = (secret / "labels.csv", room_inputs / "image.png")
         before = [_look(path) for path in kept]
         words = {
             "secret": str(secret / "labels.csv"),
+            "shared": str(shared),
             "grader": room.grader_pid,
             "inputs": "/test" if room.full else str(room_inputs),
             **services.names,
@@ -606,7 +663,10 @@ def test_nothing_is_reached(any_room: Room) -> None:
         assert outcome.status is FINISHED, outcome
         results = json.loads((room.outputs / "attempts.json").read_text())
         assert set(results) == set(ATTEMPTS)
-        assert {name: reached for name, reached in results.items() if reached is not None} == {}
+        reached = {name: how for name, how in results.items() if how is not None}
+        known = room.name.replace("landlock-old", "landlock")
+        assert set(reached) == {name for name, rooms in OPEN.items() if known in rooms}, reached
+        room.record["attempts"] = {"tried": len(results), "contained": len(results) - len(reached)}
         assert [_look(path) for path in kept] == before
         assert sorted(path.name for path in room_inputs.iterdir()) == ["image.png"]
         assert services.received() == []
@@ -685,6 +745,7 @@ def test_only_regular_files_come_out(room: Room) -> None:
     assert "linked/secret.png" in refused
     copies = [path for path in room.outputs.rglob("*") if not path.is_dir()]
     assert sorted(path.name for path in copies) == ["good.png", "setuid"]
+    room.record["outputs"] = {"tried": len(OUTPUTS), "contained": len(OUTPUTS)}
     assert all(path.is_file() and not path.is_symlink() for path in copies)
     assert all(not path.stat().st_mode & 0o7111 for path in copies)
 
@@ -779,11 +840,9 @@ def test_without_isolation_the_limits_hold(base: Path, program: str) -> None:
 
 # --------------------------------------------------------------------------- the table
 
-_BEGIN, _END = "<!-- attacks: made by tests/attacks/test_sandbox_attacks.py -->", "<!-- end -->"
-SECURITY = ROOT / "docs" / "security.md"
 
-
-def _table() -> str:
+def attacks_table() -> str:
+    """What holds which attack, in Markdown; the tests above hold it against what happens."""
     rows = [(attack.title, attack.full, attack.reduced) for attack in ATTACKS]
     rows += [(name, *held) for name, held in ATTEMPTS.items()]
     rows += [(f"left as output: {name}", "not collected", "not collected") for name in OUTPUTS]
@@ -792,17 +851,20 @@ def _table() -> str:
     return "\n".join(lines)
 
 
-def _documented() -> tuple[str, str, str]:
+def test_the_page_is_what_was_measured() -> None:
+    from fixtures.archives.hostile import HOSTILE as ARCHIVES
+    from fixtures.checkpoints.hostile import HOSTILE as CHECKPOINTS
+    from tests.attacks.measure import MEASURED, SECURITY, page
+    from tests.attacks.test_masks_and_csvs import MASKS
+
     text = SECURITY.read_text("utf-8")
-    head, _, rest = text.partition(_BEGIN)
-    table, _, tail = rest.partition(_END)
-    return head, table.strip(), tail
-
-
-def test_the_documented_table_is_the_tested_one() -> None:
-    assert _documented()[1] == _table(), f"run: python {Path(__file__).relative_to(ROOT)}"
-
-
-if __name__ == "__main__":
-    head, _, tail = _documented()
-    SECURITY.write_text(f"{head}{_BEGIN}\n{_table()}\n{_END}{tail}", "utf-8")
+    assert page(text) == text, "run: python -m tests.attacks.measure"
+    measured = json.loads(MEASURED.read_text("utf-8"))
+    for name, corpus in (("archives", ARCHIVES), ("checkpoints", CHECKPOINTS), ("masks", MASKS)):
+        assert measured[name]["tried"] == len(corpus), "run: python -m tests.attacks.measure --run"
+    assert {"bubblewrap as root", "landlock as user"} <= set(measured["sandbox"])
+    for name, room in measured["sandbox"].items():
+        known = name.replace("landlock-old", "landlock")
+        open_here = sum(known in rooms for rooms in OPEN.values())
+        assert room["tried"] - room["contained"] == open_here
+        assert room["tried"] >= len(ATTEMPTS)

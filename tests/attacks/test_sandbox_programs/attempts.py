@@ -1,6 +1,6 @@
 """Many small attempts to get out or to change something; says which of them were not refused.
 
-One argument, JSON: `secret` a host file, `grader` a process id, `tcp` and `udp` ports and `unix`,
+One argument, JSON: `secret` and `shared` host files, `grader` a process id, `tcp` and `udp` ports and `unix`,
 `datagram` and `abstract` socket names of the host. Writes attempts.json: name → what was reached,
 or null where it was refused.
 """
@@ -422,6 +422,22 @@ def _():
 @attempt("take another process's descriptor")
 def _():
     return str(call(438, 438, os.pidfd_open(GRADER), 1, 0))
+
+
+@attempt("ask for the size of a file whose path it knows")
+def _():
+    return str(os.stat(SECRET).st_size)
+
+
+@attempt("open the grader's shared memory by its name")
+def _():
+    return read(GIVEN["shared"])
+
+
+@attempt("change the grader's processor affinity")
+def _():
+    os.sched_setaffinity(GRADER, os.sched_getaffinity(GRADER))
+    return "set"
 
 
 results = {}

@@ -94,7 +94,7 @@ def test_a_network_that_never_saw_a_mirror_may_lose_some(passes: dict[str, Answe
 
 
 def test_with_few_images_nothing_is_run(passes: dict[str, Answers]) -> None:
-    few = Measurement("accuracy", "Accuracy", 1.0, 9, per_item={str(n): 1.0 for n in range(9)})
+    few = Measurement("accuracy", "Accuracy", 1.0, 13, per_item={str(n): 1.0 for n in range(13)})
     assert _probe(Answers(FINISHED, {}, (few,))) == ([], [])
 
 
