@@ -224,7 +224,7 @@ def _compare(
     first: Answers, answers: Answers, names: Mapping[str, str], variation: Variation
 ) -> ProbePass:
     later = {measurement.id: measurement for measurement in answers.measurements}
-    # A pass that a limit stopped may have met a busy machine: that it lost its answers says nothing.
+    # A pass that a limit stopped may have met a busy machine: its lost answers say nothing.
     is_stopped = answers.statuses != first.statuses and any(
         status.is_limit for status in answers.statuses
     )

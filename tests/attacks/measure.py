@@ -122,17 +122,32 @@ def _sandbox() -> dict[str, Any]:
             env={**os.environ, "ATTACKS_RECORD": str(record)},
             check=True,
         )
-        rooms: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        return judge_rooms(json.loads(record.read_text("utf-8")))
+
+
+def judge_rooms(rooms: dict[str, Any]) -> dict[str, Any]:
+    """Attacks tried and contained in each room, from the record of tests that all passed."""
+    from tests.attacks.test_sandbox_attacks import ATTACKS
+
+    # The honest programs that the tests run as well are no attacks.
+    by_themselves = {attack.program for attack in ATTACKS}
     measured = {}
     for name, room in rooms.items():
         if "attempts" not in room:
             continue
-        programs = room["programs"]
         attempts = room["attempts"]
         outputs = room.get("outputs", {"tried": 0, "contained": 0})
-        tried = len(programs) + attempts["tried"] + outputs["tried"]
-        open_ways = attempts["tried"] - attempts["contained"]
-        measured[name] = {**_worst(programs), "tried": tried, "contained": tried - open_ways}
+        costs = {
+            program: cost
+            for program, cost in room["programs"].items()
+            if program in {*by_themselves, "attempts", "leaves_strange_outputs"}
+        }
+        programs = len(by_themselves & set(costs))
+        measured[name] = {
+            **_worst(costs),
+            "tried": programs + attempts["tried"] + outputs["tried"],
+            "contained": programs + attempts["contained"] + outputs["contained"],
+        }
     return measured
 
 
