@@ -44,6 +44,7 @@ _LOOK_SECONDS = 1.0
 _GATHER_SECONDS = 60.0
 _GPU = "GPU"
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+_SILENT = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 # Ctrl-C reaches every process of the terminal; the workers are ended by their parent instead.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
@@ -64,7 +65,7 @@ def local_workers(course: Course, workers: int | None) -> Iterator[DaskEngine]:
     scheduler = {"cls": Scheduler, "options": _options() | {"allowed_failures": 0}}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="grader-workers-"))
-        stack.enter_context(dask.config.set({"temporary-directory": folder}))
+        stack.enter_context(dask.config.set(_SILENT | {"temporary-directory": folder}))
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         security = Security.temporary()
         for part in scheduler, *(specification := _workers(number, folder)).values():
@@ -108,7 +109,13 @@ def workers_at(course: Course, address: str) -> Iterator[DaskEngine]:
 
 
 def _options() -> dict[str, Any]:
-    return {"host": "127.0.0.1", "protocol": "tls://", "dashboard": False}
+    # Dask starts an HTTP server in every case: a port of loopback, and nothing behind it.
+    return {
+        "host": "127.0.0.1",
+        "protocol": "tls://",
+        "dashboard": False,
+        "dashboard_address": "127.0.0.1:0",
+    }
 
 
 def _workers(number: int, folder: str) -> dict[int, dict[str, Any]]:

@@ -99,6 +99,11 @@ def test_own_workers_grade_and_a_dying_one_takes_its_own_attempt_alone(
         watch = _Watch(engine)
         assert engine.slots() == 2
         one, other = engine.idle()
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for process in processes:  # nobody reaches it from elsewhere, nor here without the key
+            for connection in process.net_connections("tcp"):
+                assert connection.laddr.ip == "127.0.0.1"
+        assert all(worker.startswith("tls://") for worker in (one, other))
         engine.start(one, _order("endless", endless))
         engine.start(other, _order("good", good))
         assert list(engine.idle()) == []
