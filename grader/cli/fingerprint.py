@@ -60,12 +60,13 @@ def fingerprint(
         folder = Path(scratch)
         weights = OpenedWeights(folder, spec.limits.file_bytes)
         material = read_material(find_base(checkpoint), definition, folder / "tree")
-        weights.add(material, spec, cache(lambda: choose_backend(allow_unsafe=unsafe_no_sandbox)))
-    if not weights.traces or not weights.traces[0].weights:
+        backend = cache(lambda: choose_backend(allow_unsafe=unsafe_no_sandbox))
+        traces = weights.open(material, spec, backend).traces
+    if not traces or not traces[0].weights:
         raise UsageError(
             f"{checkpoint}: no weights could be read",
             hint="give a .pth, .pt or .safetensors file with a state_dict of at most "
             f"{spec.limits.file_bytes >> 20} MiB",
         )
-    write_whole(out, json_text(document_of(name, weights.traces[0])))
-    click.echo(f"{out}: {len(weights.traces[0].weights)} weights of {name}")
+    write_whole(out, json_text(document_of(name, traces[0])))
+    click.echo(f"{out}: {len(traces[0].weights)} weights of {name}")

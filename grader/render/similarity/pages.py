@@ -101,6 +101,7 @@ def _environment() -> Environment:
         value=figures.value,
         counted=figures.counted,
         figure=words.figure,
+        few=words.few,
         title=finding_title,
     )
     environment.globals.update(

@@ -71,7 +71,7 @@ def _table(pairs: list[Pair]) -> str:
         rows.append(
             (
                 quoted(pair.left, 40),
-                quoted(pair.right, 40) + (" (archive)" if pair.archived else ""),
+                quoted(pair.right, 40),
                 f"{pair.score:.2f}",
                 "" if contained is None else f"{contained:.0%}",
                 _what(pair),
@@ -92,7 +92,7 @@ def _what(pair: Pair) -> str:
     told: dict[Channel, str] = {}
     for found in strongest:
         if found.strength is strongest[0].strength:
-            told.setdefault(found.channel, found.message)
+            told.setdefault(found.channel, found.message.rstrip("."))
     return "\n".join(wrapped(printable("; ".join(told.values())), _WHAT_COLUMNS)[:_WHAT_LINES])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from grader.similarity.model import Channel, Evidence, Pair, Strength
@@ -59,3 +60,10 @@ def figure(evidence: Evidence) -> str:
     if evidence.value is None:
         return "–"
     return f"{evidence.value:.0%}" if evidence.unit == "share" else f"{evidence.value:.3f}"
+
+
+def few(number: float) -> str:
+    """An expected count: `0.02`, `3.1`, `fewer than 0.01`; a dash where it is not known."""
+    if not math.isfinite(number):
+        return "–"
+    return f"{number:.2g}" if number >= 0.01 else "fewer than 0.01"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections import defaultdict
+import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grader.errors import SandboxError
-from grader.model import Assignment, CheckpointSpec, Finding
+from grader.findings import CATALOGUE
+from grader.model import Assignment, CheckpointSpec, Finding, Severity
 from grader.sandbox import Backend
+from grader.similarity.checkpoints.describe import CheckpointTrace
 from grader.similarity.checkpoints.public import Published
-from grader.similarity.checkpoints.related import relate_checkpoints
+from grader.similarity.checkpoints.related import Fetch, relate_checkpoints
 from grader.similarity.masks import same_scores
 from grader.similarity.model import ClassSimilarity, Evidence, Pair, Strength
 from grader.similarity.predictions import relate_predictions
@@ -22,6 +27,7 @@ from grader.similarity.submission.between import most_holders, relate_files, rel
 from grader.similarity.submission.class_results import ClassResults
 from grader.similarity.submission.names import Mention, mentions, without_common
 from grader.similarity.submission.open_weights import (
+    OpenedSubmission,
     OpenedWeights,
     between_submissions,
     submission_of,
@@ -38,6 +44,7 @@ from grader.similarity.submission.signs import (
 PairKey = tuple[str, str]
 Progress = Callable[[str], None]
 
+_FEW = 4  # submissions; what so many show is still looked at one by one
 _COUNTED = 0.9  # what strong evidence counts for that is counted, and not measured from 0 to 1
 
 
@@ -77,19 +84,9 @@ def compare_beyond_source(
     spec = checkpoint_spec(assignment)
     if spec is None:
         beyond.notes.append("the definition names no checkpoint: weights were not compared")
-    materials: list[Material] = []
-    for number, found in enumerate(submissions, 1):
-        progress(f"opening {number} of {len(submissions)}")
-        tree = scratch / "tree"
-        material = read_material(found, assignment, tree)
-        if spec is not None:
-            try:
-                weights.add(material, spec, backend)
-            except SandboxError as error:
-                beyond.notes.append(f"weights were not compared: {error.message}")
-                spec = None
-        materials.append(replace(material, layers=weights.layers.get(material.name, {})))
-        shutil.rmtree(tree, ignore_errors=True)
+    opened = _open_all(submissions, assignment, weights, backend, progress, beyond)
+    materials = [material for material, _ in opened]
+    traces = [trace for _, one in opened for trace in one.traces]
     given_out = [read_material(found, assignment, scratch / "base") for found in base]
     progress("comparing files and names")
     named = _names(materials, given_out, assignment)
@@ -98,7 +95,7 @@ def compare_beyond_source(
     numbers = {m.name: m.entry_number for m in materials if m.entry_number is not None}
     beyond.add(relate_names(named, numbers))
     progress("comparing weights")
-    _add_weights(beyond, weights, published)
+    _add_weights(beyond, traces, weights.fetch, published)
     if results is not None:
         progress("comparing answers and masks")
         answers = relate_predictions(results.answers, results.truth)
@@ -114,7 +111,56 @@ def compare_beyond_source(
             *unknown_names(material),
             *unreproduced_log(material, measured),
         ]
+    _leave_out_common(beyond, len(materials))
     return add_evidence(result, beyond.evidence, beyond.findings, beyond.notes)
+
+
+def _open_all(
+    submissions: Sequence[FoundSubmission],
+    assignment: Assignment,
+    weights: OpenedWeights,
+    backend: Callable[[], Backend],
+    progress: Progress,
+    beyond: _Beyond,
+) -> list[tuple[Material, OpenedSubmission]]:
+    """Every submission with its weights, in order. What was unpacked is removed again at once."""
+    spec = checkpoint_spec(assignment)
+    missing: list[str] = []
+
+    def open_one(found: FoundSubmission) -> tuple[Material, OpenedSubmission]:
+        tree = Path(tempfile.mkdtemp(prefix="tree-", dir=weights.folder))
+        opened = OpenedSubmission((), {})
+        try:
+            material = read_material(found, assignment, tree / "unpacked")
+            if spec is not None and not missing:
+                opened = weights.open(material, spec, backend)
+        except SandboxError as error:
+            missing.append(error.message)
+        finally:
+            shutil.rmtree(tree, ignore_errors=True)
+        return replace(material, layers=opened.layers), opened
+
+    done = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for number, one in enumerate(threads.map(open_one, submissions), 1):
+            progress(f"opened {number} of {len(submissions)}")
+            done.append(one)
+    if missing:
+        beyond.notes.append(f"weights were not compared: {missing[0]}")
+    return done
+
+
+def _leave_out_common(beyond: _Beyond, submissions: int) -> None:
+    """A weak sign that half of the class shows says something of the course, and of nobody."""
+    counts = Counter(
+        code for found in beyond.findings.values() for code in {one.code for one in found}
+    )
+    for code, count in sorted(counts.items()):
+        if CATALOGUE[code].severity is Severity.NOTE and count > max(_FEW, submissions / 2):
+            title = CATALOGUE[code].title
+            beyond.notes.append(f"{count} of {submissions} submissions: {title} ({code})")
+            for name, found in beyond.findings.items():
+                beyond.findings[name] = [one for one in found if one.code != code]
 
 
 def checkpoint_spec(assignment: Assignment) -> CheckpointSpec | None:
@@ -139,8 +185,13 @@ def _names(
     return without_common(listed, base, most_holders(len(materials)))
 
 
-def _add_weights(beyond: _Beyond, weights: OpenedWeights, published: Published | None) -> None:
-    related = relate_checkpoints(weights.traces, weights.fetch, published=published)
+def _add_weights(
+    beyond: _Beyond,
+    traces: Sequence[CheckpointTrace],
+    fetch: Fetch,
+    published: Published | None,
+) -> None:
+    related = relate_checkpoints(traces, fetch, published=published)
     for left, right in between_submissions(related.pairs):
         pair = submission_of(left), submission_of(right)
         beyond.evidence[pair] += related.pairs[left, right]

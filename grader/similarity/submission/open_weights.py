@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,43 +24,55 @@ _MOST_PER_SUBMISSION = 8
 _BETWEEN = "\0"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedSubmission:
+    """One submission's checkpoints: a trace of each, and the names of its tensors by path."""
+
+    traces: tuple[CheckpointTrace, ...]
+    layers: Mapping[str, tuple[str, ...]]
+
+
 @dataclass
 class OpenedWeights:
-    """`traces` of all checkpoints, keyed `submission NUL path`; `layers`: submission → path →
-    names of its tensors; `fetch` reads the weights of a key again."""
+    """Weights on disk, a file for each different checkpoint; keys are `submission NUL path`.
+
+    Several threads may open submissions at the same time.
+    """
 
     folder: Path
     max_bytes: int
-    traces: list[CheckpointTrace] = field(default_factory=list)
-    layers: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    _files: dict[str, Path] = field(default_factory=dict)  # SHA-256 of a checkpoint → its weights
-    _refused: set[str] = field(default_factory=set)
+    _files: dict[str, Path | None] = field(default_factory=dict)  # by SHA-256; None: refused
+    _sha256: dict[str, str] = field(default_factory=dict)  # of a key
 
     def fetch(self, key: str) -> Mapping[str, npt.NDArray[Any]]:
-        """The weights of a key of `traces`."""
-        sha256 = next(trace.sha256 for trace in self.traces if trace.key == key)
-        return read_safetensors(self._files[sha256], self.max_bytes).tensors
+        """The weights of a key of the traces."""
+        kept = self._files[self._sha256[key]]
+        assert kept is not None, "what was refused has no trace"
+        return read_safetensors(kept, self.max_bytes).tensors
 
-    def add(
-        self,
-        material: Material,
-        spec: CheckpointSpec,
-        backend: Callable[[], Backend],
-    ) -> None:
-        """Open a submission's largest checkpoints; each file once, however many hand it in."""
+    def open(
+        self, material: Material, spec: CheckpointSpec, backend: Callable[[], Backend]
+    ) -> OpenedSubmission:
+        """Open a submission's largest checkpoints; each file once, however many hand it in. What
+        cannot be opened is left out: scoring says why. Raises SandboxError as `backend` does."""
         sizes = {file.path: (file.size_bytes, file.sha256) for file in material.files}
         largest = sorted(material.checkpoints, key=lambda path: -sizes[path][0])
+        traces, layers = [], {}
         for path in sorted(largest[:_MOST_PER_SUBMISSION]):
             size_bytes, sha256 = sizes[path]
-            if sha256 in self._refused or size_bytes > spec.limits.file_bytes:
+            if size_bytes > spec.limits.file_bytes:
                 continue
-            if sha256 not in self._files and not self._open(material, path, sha256, spec, backend):
-                self._refused.add(sha256)
+            if sha256 not in self._files:
+                self._files[sha256] = self._open(material, path, sha256, spec, backend)
+            kept = self._files[sha256]
+            if kept is None:
                 continue
-            tensors = read_safetensors(self._files[sha256], self.max_bytes).tensors
+            tensors = read_safetensors(kept, self.max_bytes).tensors
             key = f"{material.name}{_BETWEEN}{path}"
-            self.traces.append(describe_checkpoint(key, sha256, tensors, path))
-            self.layers.setdefault(material.name, {})[path] = tuple(tensors)
+            self._sha256[key] = sha256
+            traces.append(describe_checkpoint(key, sha256, tensors, path))
+            layers[path] = tuple(tensors)
+        return OpenedSubmission(tuple(traces), layers)
 
     def _open(
         self,
@@ -68,26 +81,27 @@ class OpenedWeights:
         sha256: str,
         spec: CheckpointSpec,
         backend: Callable[[], Backend],
-    ) -> bool:
-        source, kept = material.root / path, self.folder / f"{sha256}.safetensors"
-        scratch = self.folder / "opening"
+    ) -> Path | None:
+        source = material.root / path
+        # Two threads may come upon one file: each works in a folder of its own.
+        scratch = Path(tempfile.mkdtemp(prefix="opening-", dir=self.folder))
         try:
             if looks_like_safetensors(source):
                 read_safetensors(source, self.max_bytes)
-                shutil.copyfile(source, kept)  # no code can be in it: no sandbox is needed
+                weights = source  # no code can be in it: no sandbox is needed
             else:
                 inspected = InspectedZip(material.root, "", 0, None, (), ())
                 layout = CheckedLayout(UnpackedTree(inspected, material.root, (), ()), "", {}, ())
-                loaded, _ = load_checkpoint(layout, spec, backend(), scratch, source)
+                loaded, _ = load_checkpoint(layout, spec, backend(), scratch / "in", source)
                 if loaded is None:
-                    return False
-                shutil.copyfile(loaded.tensors, kept)
+                    return None
+                weights = loaded.tensors
+            copy = shutil.copyfile(weights, scratch / "weights")
+            return copy.replace(self.folder / f"{sha256}.safetensors")
         except RefusedFileError:
-            return False
+            return None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        self._files[sha256] = kept
-        return True
 
 
 def submission_of(key: str) -> str:

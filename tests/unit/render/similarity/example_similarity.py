@@ -271,7 +271,7 @@ def example_similarity(hostile: str = "", *, students: int = 18) -> ClassSimilar
             Cluster(("2023AIB2080", "2023AIB2114"), (pairs[0].key,), 0.87),
         ),
         threshold=Threshold(
-            0.44, 0.05, students * (students - 1) // 2, "The class's own scores end there."
+            0.44, 0.05, students * (students - 1) // 2, "the class's own scores end there"
         ),
         scores=scores,
         notes=("One submission could not be read and was left out.",),

@@ -130,7 +130,25 @@ def test_a_class_is_compared_in_everything(
         C: ["zip.other-entry-number"],
         D: [],
     }
-    assert not (scratch / "tree").exists(), "what was unpacked is removed at once"
+    assert {path.suffix for path in scratch.iterdir()} == {".safetensors"}, "the rest is removed"
+
+
+def test_a_weak_sign_of_half_the_class_says_nothing_of_anybody(
+    tmp_path: Path, assignment: Assignment
+) -> None:
+    names = tuple(f"2023AIB20{number:02}" for number in range(10))
+    for day, name in enumerate(names, 1):
+        entries: dict[str, Entry] = {"a.py": f"a = {day}\n", "b.py": f"b = {day}\n"}
+        if day > 3:
+            entries["x.pth"] = (b"no checkpoint", (2026, 4, 1, 9, 0, 0))
+        write_zip(tmp_path, name, entries, day)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    result = compare_beyond_source(
+        _nothing(names), find_submissions(tmp_path), assignment, _no_sandbox, scratch
+    )
+    assert all(one.findings == () for one in result.submissions)
+    assert any("7 of 11 submissions" in note for note in result.notes)
 
 
 def test_safetensors_need_no_sandbox_and_others_say_that_it_is_missing(
