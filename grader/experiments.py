@@ -193,8 +193,10 @@ class _Experiments:
             return
         state.findings += self._declared_otherwise(state)
         labels = None if state.outputs is None else state.outputs.labels
-        state.evaluation, noted = evaluate_checkpoint(state.loaded, spec, self.truth, labels)
         is_told = any(finding.code == "checkpoint.wrong-norm" for finding in state.findings)
+        state.evaluation, noted = evaluate_checkpoint(
+            state.loaded, _of_any_norm(spec) if is_told else spec, self.truth, labels
+        )
         other = None if is_told else self._other_norm(state)
         if other is not None:
             state.evaluation = other
@@ -243,10 +245,9 @@ class _Experiments:
         agreement = now.agreement
         if loaded.shape.norm != "unknown" or agreement is None or agreement >= _DISAGREES:
             return None
-        wider = replace(
-            state.spec, constraints={**state.spec.constraints, "norm": list(_LOOK_ALIKE)}
+        other, _ = evaluate_checkpoint(
+            loaded, _of_any_norm(state.spec), self.truth, state.outputs.labels
         )
-        other, _ = evaluate_checkpoint(loaded, wider, self.truth, state.outputs.labels)
         if other is None or other.agreement is None or other.shape.norm == now.shape.norm:
             return None
         return other if other.agreement >= max(_DISAGREES, agreement) else None
@@ -392,6 +393,11 @@ class _Experiments:
             return maps, ()
         message = "with weights drawn anew the program left no maps"
         return None, (found("result.heatmaps-not-tested", message, path=path),)
+
+
+def _of_any_norm(spec: CheckpointSpec) -> CheckpointSpec:
+    """As `spec`, but what the weights leave open may be any of those that look alike."""
+    return replace(spec, constraints={**spec.constraints, "norm": list(_LOOK_ALIKE)})
 
 
 def _accuracy(evaluation: IndependentEvaluation | None) -> float:

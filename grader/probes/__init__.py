@@ -1,7 +1,7 @@
 """Classes of the student's, run on given arrays in the sandbox, judged outside by exact answers.
 
 `SUBJECTS` names what a definition may probe: name → "module:function" of the exact answer.
-`probe_inside.py` is the program that runs inside; what it returns are arrays, never a verdict.
+The programs of `inside/` run in the sandbox; what they return are arrays, never a verdict.
 """
 
 from __future__ import annotations

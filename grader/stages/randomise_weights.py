@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader import probes
 from grader.model import CaseRun, CaseStatus, CheckedLayout, RunLimits
+from grader.probes import inside
 from grader.sandbox.policy import Backend, Command
 
 _INSIDE_PROGRAM = "/probe"
@@ -45,7 +45,7 @@ def randomise_weights(
             ),
             workdir=empty,
             mounts={
-                _INSIDE_PROGRAM: Path(probes.__file__).parent,
+                _INSIDE_PROGRAM: Path(inside.__file__).parent,
                 _INSIDE_CHECKPOINT: layout.top / checkpoint,
             },
             limits=limits[0],

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from grader import probes
 from grader.findings import found, listed, quoted
 from grader.model import Assignment, CheckedLayout, Finding, ProbeSpec
-from grader.probes import SUBJECTS
+from grader.probes import SUBJECTS, inside
 from grader.probes.judge import CheckedProbe, Judgement, Returned, judge
 from grader.probes.normalization import Subject
 from grader.probes.plan import CHECKS, SIZES, make_arrays
@@ -123,7 +122,7 @@ def _run(
             ),
             workdir=layout.top,
             mounts={
-                _INSIDE_PROGRAM: Path(probes.__file__).parent,
+                _INSIDE_PROGRAM: Path(inside.__file__).parent,
                 _INSIDE_REQUEST: request,
             },
             limits=specs[0].limits,

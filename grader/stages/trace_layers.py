@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import probes
 from grader.findings import quoted
 from grader.model import CaseRun, CheckedLayout, RunLimits
+from grader.probes import inside
 from grader.readers.json_file import parse_json
 from grader.readers.regular_file import RefusedFileError, read_regular_file
 from grader.sandbox.policy import Backend, Command
@@ -58,7 +58,7 @@ def trace_layers(
         Command(
             argv=("python", program, f"{_INSIDE_OUT}/{_SEEN}", *run.argv[1:]),
             workdir=layout.top,
-            mounts={_INSIDE_PROGRAM: Path(probes.__file__).parent, **mounts},
+            mounts={_INSIDE_PROGRAM: Path(inside.__file__).parent, **mounts},
             limits=limits,
             collect=(f"{_INSIDE_OUT}/{_SEEN}",),
             outputs=scratch,

@@ -105,6 +105,7 @@ def _small_network(spec: CheckpointSpec) -> CheckpointSpec:
     return replace(spec, constraints=constraints, preprocessing=ways)
 
 
+@pytest.mark.timeout(900)  # six experiments are twenty starts of torch, each on a busy machine
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.id)
 def test_a_submission_gets_its_verdict_and_its_findings_and_no_others(
     fixture: Fixture, grading: Grading, tmp_path: Path

@@ -124,6 +124,10 @@ def test_nothing_that_answers_is_shown_inside(
 
     (command,) = backend.commands
     assert set(command.mounts) == {"/probe", "/request"}
+    programs = {path.name for path in command.mounts["/probe"].glob("*.py")}
+    assert programs == {"__init__.py"} | {
+        f"{name}_inside.py" for name in ("probe", "trace", "randomise")
+    }
     shown = {path.name for path in command.mounts["/request"].iterdir()}
     assert shown == {"arrays.safetensors", "request.json"}
     request = json.loads((command.mounts["/request"] / "request.json").read_text("ascii"))

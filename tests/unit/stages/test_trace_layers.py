@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import probes
+from grader.probes import inside
 from grader.stages.trace_layers import LayersSeen, layers_of_module
 
-PROGRAM = Path(probes.__file__).with_name("trace_inside.py")
+PROGRAM = Path(inside.__file__).with_name("trace_inside.py")
 SCRIPT = """
 import sys
 import torch
