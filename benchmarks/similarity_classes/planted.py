@@ -54,6 +54,8 @@ def _planted(
     rng.shuffle(free)
     copies = iter(names[number - whole :])
     planted = {}
+    if len(free) < 2 * len(plans) - whole:
+        raise ValueError(f"a class of {number} is too small for {len(plans)} planted pairs")
     for label, plan in plans:
         source = free.pop()
         if isinstance(plan, tuple):

@@ -15,6 +15,7 @@ from grader.render.similarity.words import by_weight, channels_of, why
 from grader.similarity.model import Channel, ClassSimilarity, Cluster, Evidence, Pair, Region
 
 SCHEMA_VERSION = 1
+_LEAST_SCORE = 0.01
 _WORDS_OF_ALL = "Similar is what the numbers say; what it means, a person decides."
 
 
@@ -22,8 +23,8 @@ def similarity_json(result: ClassSimilarity) -> str:
     """Everything that was found, as indented JSON.
 
     `clusters`: members and why they are joined; `pairs`: with all evidence; `threshold`: from which
-    score on a pair is flagged, and why there; `submissions`: what each says by itself. A class site
-    reads `clusters[].members`, `clusters[].why` and `pairs`.
+    score on a pair is flagged, and why there; `submissions`: what each says by itself; `scores`: of
+    all pairs compared, also those without a page. A class site reads `clusters[].members`, `clusters[].why` and `pairs`.
     """
     by_key = {pair.key: pair for pair in result.pairs}
     document: dict[str, Any] = {
@@ -48,8 +49,18 @@ def similarity_json(result: ClassSimilarity) -> str:
             for summary in result.submissions
         ],
         "notes": list(result.notes),
+        "scores": _scores(result),
     }
     return json_text(plain_object(document))
+
+
+def _scores(result: ClassSimilarity) -> dict[str, dict[str, float]]:
+    """left → right → score of every pair that was compared and shares something worth a number."""
+    scores: dict[str, dict[str, float]] = {}
+    for (left, right), score in sorted(result.scores.items()):
+        if score >= _LEAST_SCORE:
+            scores.setdefault(left, {})[right] = score
+    return scores
 
 
 def _cluster(cluster: Cluster, by_key: Mapping[tuple[str, str], Pair]) -> dict[str, Any]:
