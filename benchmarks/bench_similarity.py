@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
 from benchmarks.similarity_classes.generate import submission
 from benchmarks.similarity_classes.obfuscate import Files
 from benchmarks.similarity_classes.planted import PlantedClass, hard_class, standard_class
@@ -227,8 +229,6 @@ def run() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    from tabulate import tabulate
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="*", default=list(SEEDS), metavar="SEED")
     parser.add_argument("--numbers", type=int, nargs="*", default=list(NUMBERS), metavar="N")

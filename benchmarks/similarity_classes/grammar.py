@@ -374,7 +374,8 @@ GRAMMAR: dict[str, tuple[str, ...]] = {
         "        {lab} = {lab}.to({dev}, non_blocking=True)\n"
         "        with torch.autocast('cuda', enabled=scaler is not None):\n"
         "            {out} = {net}({img})\n"
-        "            {loss} = nn.functional.cross_entropy({out}, {lab}, label_smoothing=0.<05..15>)\n"
+        "            {loss} = nn.functional.cross_entropy(\n"
+        "                {out}, {lab}, label_smoothing=0.<05..15>)\n"
         "        {opt}.zero_grad(set_to_none=True)\n"
         "        if scaler is None:\n"
         "            {loss}.backward()\n"
@@ -712,12 +713,14 @@ GRAMMAR: dict[str, tuple[str, ...]] = {
         "f = np.abs(np.fft.rfft(a, n=<32..512>))\na = f[..., :<8..32>]",
         "a = np.roll(a, <1..9>, axis=0) + <number> * a",
         "a = np.log1p(np.abs(a)) * np.sign(a)",
-        "u, s, v = np.linalg.svd(np.atleast_2d(a), full_matrices=False)\na = u[:, :<2..8>] * s[:<2..8>]",
+        "u, s, v = np.linalg.svd(np.atleast_2d(a), full_matrices=False)\n"
+        "a = u[:, :<2..8>] * s[:<2..8>]",
         "a = np.exp(a - a.max()) / np.exp(a - a.max()).sum(<-1..0>)",
     ),
     "loop": (
         "for i in range(<1..9>, len(a), <1..4>):\n    <inner>",
-        "rows = []\nfor i, row in enumerate(a):\n    if row.<stat>() < <number>:\n        continue\n"
+        "rows = []\nfor i, row in enumerate(a):\n"
+        "    if row.<stat>() < <number>:\n        continue\n"
         "    rows.append(np.<unary>(row) * <number>)\na = np.array(rows)",
         "i = 0\nwhile i < min(len(a), <10..900>):\n    <inner>\n    i += <1..5>",
         "counts = {{}}\nfor i, v in enumerate(a.ravel()):\n    key = int(v * <number>) % <5..90>\n"

@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415 - only the tool that is asked for is imported
 """Score a folder of submissions with another tool, in a process of its own.
 
     python peer_scores.py TOOL FOLDER OUT.json

@@ -24,7 +24,8 @@ def similarity_json(result: ClassSimilarity) -> str:
 
     `clusters`: members and why they are joined; `pairs`: with all evidence; `threshold`: from which
     score on a pair is flagged, and why there; `submissions`: what each says by itself; `scores`: of
-    all pairs compared, also those without a page. A class site reads `clusters[].members`, `clusters[].why` and `pairs`.
+    all pairs compared, also those without a page. A class site reads `clusters[].members`,
+    `clusters[].why` and `pairs`.
     """
     by_key = {pair.key: pair for pair in result.pairs}
     document: dict[str, Any] = {
