@@ -9,10 +9,10 @@ WORKERS ?= 2
 ENTRY_NUMBER ?=
 DEMO := demo
 
-.PHONY: help env demo test lint bench attack submit check lock clean
+.PHONY: help env demo test lint bench col775-study attack submit check lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 env: $(VENV)/.installed  ## make the environment from the lock file
 
@@ -36,6 +36,9 @@ lint: env  ## style and types alone
 
 bench: env  ## every speed that is promised, each a ratio measured side by side
 	$(PY) -m benchmarks --write
+
+col775-study: env  ## the second assignment's whole study in small, into docs/col775-study
+	OMP_NUM_THREADS=1 $(PY) -m fixtures.col775_study docs/col775-study --work build/col775-study
 
 attack: env  ## the attacks that take minutes
 	$(PY) -m pytest -n 1 -m attack tests/attacks

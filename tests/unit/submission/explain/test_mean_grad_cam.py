@@ -1,0 +1,76 @@
+"""Grad-CAM over several layers, and the same by the package that the course names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from explain.grad_cam import mean_grad_cam
+from models.resnet import ResNet, ResNetConfig, last_stage_layers
+from models.variants import NORMS, norm_layer
+from torch import Tensor
+
+LAYERS = ["layer3.0", "layer3.1"]
+TARGETS = torch.tensor([1, 3, 0])
+
+
+def network_with(norm: str) -> ResNet:
+    torch.manual_seed(1)
+    config = ResNetConfig(n=2, num_classes=4, widths=(8, 16, 16), size_px=24)
+    network = ResNet(config, norm_layer(norm))
+    for _ in range(3):
+        network(torch.randn(8, 3, 24, 24))
+    return network.eval()
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(3, 3, 24, 24)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_maps_have_the_layers_size_and_fill_zero_to_one(norm: str, images: Tensor) -> None:
+    network = network_with(norm)
+    logits, maps = mean_grad_cam(network, images, TARGETS, last_stage_layers(network))
+    assert maps.shape == (3, 6, 6)
+    torch.testing.assert_close(logits, network(images))
+    torch.testing.assert_close(maps.amin((1, 2)), torch.zeros(3))
+    torch.testing.assert_close(maps.amax((1, 2)), torch.ones(3), rtol=0, atol=1e-4)
+
+
+def test_a_layers_map_is_weighted_by_its_mean_gradients(images: Tensor) -> None:
+    """Equations 1 and 2, with the gradient of the last layer known in closed form."""
+    network = network_with("gn")
+    _, maps = mean_grad_cam(network, images, TARGETS, ["layer3"])
+    with torch.no_grad():
+        features = network.features(images)
+        cam = torch.einsum("nc,nchw->nhw", network.fc.weight[TARGETS], features).relu()
+        low = cam.amin((1, 2), keepdim=True)
+        expected = (cam - low) / (cam - low).amax((1, 2), keepdim=True)
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_targets_the_predicted_class_is_explained(images: Tensor) -> None:
+    network = network_with("bn")
+    logits, maps = mean_grad_cam(network, images, None, LAYERS)
+    _, same = mean_grad_cam(network, images, logits.argmax(1), LAYERS)
+    torch.testing.assert_close(maps, same)
+
+
+def test_the_last_2n_layers_are_those_with_the_smallest_maps() -> None:
+    network = network_with("bn")
+    assert last_stage_layers(network) == ["layer3.0.bn1", "layer3.0", "layer3.1.bn1", "layer3.1"]
+
+
+def test_the_package_gives_the_same_maps(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = pytest.importorskip(
+        "pytorch_grad_cam", reason="the package grad-cam is not installed"
+    )
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    network = network_with("bn")
+    layers = [network.get_submodule(name) for name in LAYERS]
+    with package.GradCAM(model=network, target_layers=layers) as cam:
+        monkeypatch.setattr(cam, "get_target_width_height", lambda _images: (6, 6))
+        theirs = cam(images, [ClassifierOutputTarget(int(target)) for target in TARGETS])
+    _, ours = mean_grad_cam(network, images, TARGETS, LAYERS)
+    torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-4, atol=1e-5)
