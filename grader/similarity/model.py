@@ -68,7 +68,7 @@ class Region:
 class Evidence:
     """One number about a pair, and what it means.
 
-    `code` is stable (`source.similar`, `checkpoint.same-file`, …). `value` is None where there is
+    `code` is stable (`code.similar`, `checkpoint.same-file`, …). `value` is None where there is
     nothing to measure (a file is identical or not). `meaning` says in a sentence what the number
     is; `honest` says how often pairs who worked apart reach it. `direction` is "left" or "right"
     when the data support a guess about which of the two came first, and None otherwise.

@@ -67,7 +67,7 @@ def _table(pairs: list[Pair]) -> str:
     rows = []
     for pair in pairs:
         values = {found.code: found.value for found in pair.evidence}
-        contained = values.get("source.contained")
+        contained = values.get("code.contained")
         rows.append(
             (
                 quoted(pair.left, 40),

@@ -225,7 +225,7 @@ class _Table:
         expected = self.threshold.expected_honest
         similar = Evidence(
             channel=Channel.SOURCE,
-            code="source.similar",
+            code="code.similar",
             strength=strength,
             message=message,
             meaning=(
@@ -247,7 +247,7 @@ class _Table:
         return (
             similar,
             self._share(
-                "source.contained",
+                "code.contained",
                 "own code of the smaller one that the other holds too",
                 "share of the smaller one's own code (rare code counts most) that is in the other, "
                 "wherever it stands; base code is not counted",
@@ -255,7 +255,7 @@ class _Table:
                 self.found.contained,
             ),
             self._share(
-                "source.unweighted",
+                "code.unweighted",
                 "the same without regard to who else has it",
                 "share of the smaller one's own code that stands in the same functions of the "
                 "other, common code counting as much as rare code",

@@ -136,7 +136,7 @@ def first_pair(hostile: str = "") -> Pair:
         (
             Evidence(
                 Channel.SOURCE,
-                "source.similar",
+                "code.similar",
                 Strength.STRONG,
                 f"87 % of the smaller one's own code is in the other, names changed: {said}.",
                 "How much of the smaller submission's own code is in the other, base code left out.",
@@ -217,7 +217,7 @@ def example_similarity(hostile: str = "", *, students: int = 18) -> ClassSimilar
     )
     weak = Evidence(
         Channel.SOURCE,
-        "source.similar",
+        "code.similar",
         Strength.STRONG,
         "55 % of the smaller one's own code is in the other.",
         "How much of the smaller submission's own code is in the other.",

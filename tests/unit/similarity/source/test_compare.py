@@ -49,7 +49,7 @@ def test_planted_copies_are_flagged_with_lines_and_nobody_else(
     assert _flagged(result) == {("h02", "x"), ("h07", "y")}
     assert [set(cluster.members) for cluster in result.clusters] == [{"h07", "y"}, {"h02", "x"}]
     first = result.flagged[0].evidence[0]
-    assert first.code == "source.similar"
+    assert first.code == "code.similar"
     assert first.strength is Strength.STRONG
     assert sum(region.share for region in first.regions) == pytest.approx(1)
     assert all(evidence.meaning and evidence.honest for evidence in result.flagged[0].evidence)
