@@ -472,6 +472,7 @@ def _layer_measurements(assignment: Assignment, probed: Sequence[Probed]) -> lis
                 count=0 if judgement is None else len(judgement.checks),
                 details=details,
                 convention=load_metric(spec.metric).convention + convention,
+                counted="check",
             )
         )
     return measured

@@ -553,6 +553,7 @@ class Measurement:
     per_item: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     convention: str = ""
+    counted: str = "image"  # what `count` counts
 
 
 @frozen

@@ -178,5 +178,5 @@ def _experiment(experiment: Experiment) -> str:
 def _measured(measurement: Measurement) -> str:
     histogram = histogram_of(measurement)
     median = "" if histogram is None else f", median {figures.value(histogram.median)}"
-    images = figures.counted(measurement.count, "image")
+    images = figures.counted(measurement.count, measurement.counted)
     return f"{measurement.title}: {figures.value(measurement.value)}{median}, {images}"
