@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 AREAS = "zip|layout|source|run|labels|mask|checkpoint|result|class|similar|grader"
 CODE = re.compile(rf"(?:{AREAS})\.[a-z0-9]+(?:-[a-z0-9]+)*")
 # Strings of that shape that are something else: file names and dotted module names.
-NO_CODE = re.compile(r".*\.(py|pth|pt|csv|json|toml|txt|html|sqlite)$")
+NO_CODE = re.compile(r".*\.(py|pth|pt|csv|json|toml|txt|html|js|sqlite)$")
 
 
 def _literals() -> dict[str, str]:
