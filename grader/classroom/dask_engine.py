@@ -128,10 +128,11 @@ def _workers(number: int, folder: str) -> dict[int, dict[str, Any]]:
             "silence_logs": logging.CRITICAL,
             "preload": [_PRELOAD],
             "local_directory": folder,
+            "env": {"TMPDIR": folder},  # what a worker leaves that dies goes with the folder
         }
         if devices:
             options["resources"] = {_GPU: 1}
-            options["env"] = {_VISIBLE_GPUS: devices[index % len(devices)]}
+            options["env"][_VISIBLE_GPUS] = devices[index % len(devices)]
         specification[index] = {"cls": Nanny, "options": options}
     return specification
 
