@@ -92,9 +92,7 @@ def load_truth(
 
 def wants_masks(assignment: Assignment) -> bool:
     """Whether a measurement of `assignment` needs the course's masks."""
-    return any(
-        isinstance(load_metric(spec.metric), MaskMetric) for spec in assignment.measurements
-    )
+    return any(isinstance(load_metric(spec.metric), MaskMetric) for spec in assignment.measurements)
 
 
 # --------------------------------------------------------------------------- labels
