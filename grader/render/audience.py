@@ -38,6 +38,11 @@ _FOR_THE_COURSE = "result.probe-"
 _CANDIDATE_WORDS = ("preprocessing", "title", "form")
 
 
+def is_for_the_course(code: str) -> bool:
+    """Whether a finding of that code stays with the course: a person has to weigh it."""
+    return code.startswith(_FOR_THE_COURSE)
+
+
 def seen_by(report: Report, audience: Audience) -> Report:
     """The report as `audience` may see it: for a TA as it is, for a student without the truth.
 
@@ -52,7 +57,7 @@ def seen_by(report: Report, audience: Audience) -> Report:
         findings=tuple(
             replace(finding, evidence={})
             for finding in report.findings
-            if not finding.code.startswith(_FOR_THE_COURSE)
+            if not is_for_the_course(finding.code)
         ),
         runs=tuple(map(_run, report.runs)),
         measurements=tuple(map(_measurement, report.measurements)),

@@ -16,6 +16,7 @@ from grader.classroom.lateness import lateness_in_words
 from grader.classroom.records import Entry
 from grader.model import Severity
 from grader.render import figures
+from grader.render.audience import is_for_the_course
 from grader.render.printable import printable
 
 _OURS = re.compile(r'<div class="vision-grader">.*?</div>', re.DOTALL)
@@ -39,7 +40,7 @@ def comment_lines(entry: Entry) -> tuple[str, ...]:
             f"{lateness_in_words(late)}: {figures.marks(entry.late_penalty, step)} marks off"
         )
     for finding in () if entry.report is None else entry.report["findings"]:
-        if finding["severity"] != Severity.NOTE:
+        if finding["severity"] != Severity.NOTE and not is_for_the_course(finding["code"]):
             hint = f" → {finding['hint']}" if finding["hint"] else ""
             text = f"{finding['title']}: {finding['message']}{hint}"
             lines.append(text if len(text) <= _FINDING_CHARS else f"{text[:_FINDING_CHARS]}…")

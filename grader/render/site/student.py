@@ -13,7 +13,7 @@ from grader.classroom.final_marks import criterion_marks, marks_step
 from grader.classroom.lateness import lateness_in_words
 from grader.classroom.records import Entry
 from grader.model import Award, Measurement
-from grader.render.audience import STUDENT_OUTPUT_CHARS
+from grader.render.audience import STUDENT_OUTPUT_CHARS, is_for_the_course
 from grader.render.charts import CurveChart, curve_chart
 from grader.render.json_report import finding_document
 from grader.render.self_contained import page_policy
@@ -92,7 +92,11 @@ def _findings(entry: Entry, *, staff: bool) -> list[Mapping[str, Any]]:
         for one in entry.submitted.findings
         if staff or one.code in _FOR_STUDENTS
     ]
-    found += [] if entry.report is None else entry.report["findings"]
+    found += [
+        one
+        for one in ([] if entry.report is None else entry.report["findings"])
+        if staff or not is_for_the_course(one["code"])
+    ]
     return sorted(found, key=lambda one: severities.index(one["severity"]))
 
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from grader.classroom.exports.comment import comment_lines
 from grader.classroom.records import Entry, State
 from grader.findings import found
 from grader.render.html import html
@@ -214,6 +215,16 @@ def test_a_student_s_page_tells_nothing_of_others_and_of_the_truth() -> None:
         assert secret not in page
     assert "2022AIZ8199" in staff_page(ben)
     assert "1.849" in page
+
+
+def test_what_a_person_has_to_weigh_stays_with_the_course() -> None:
+    report = report_of("1", "2", "12 of 24 answers are lost on renamed images")
+    report["findings"][0]["code"] = "result.probe-disagrees"
+    one = entry("2022AIZ8170", "3", report=report)
+    report["volatile"]["runs"][0]["stderr"] = ""
+    assert "answers are lost" in staff_page(one)
+    assert "answers are lost" not in student_page(one)
+    assert not [line for line in comment_lines(one) if "answers are lost" in line]
 
 
 def test_an_adjustment_is_told_with_its_reason() -> None:
