@@ -23,6 +23,7 @@ import ast
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from grader.similarity.source.symbols import Namespace, Symbols
 
@@ -129,13 +130,8 @@ class Linearise:
         self._statements = 0  # in this unit
         self._in_class = False
         self._handlers: dict[type[ast.AST], Callable[..., None]] = {
-            getattr(ast, name[4:]): getattr(self, name)
-            for name in dir(self)
-            if name.startswith("_on_") and hasattr(ast, name[4:])
+            kind: getattr(self, name) for kind, name in _handlers().items()
         }
-        for name in _LEFT_OUT:
-            if hasattr(ast, name) and getattr(ast, name) not in self._handlers:
-                self._handlers[getattr(ast, name)] = self._nothing
         self._unit = self._new_unit()
 
     def body(self, body: list[ast.stmt]) -> None:
@@ -662,3 +658,11 @@ class Linearise:
 
 def _keyword_name(keyword: ast.keyword) -> str:
     return keyword.arg or ""
+
+
+@cache
+def _handlers() -> dict[type[ast.AST], str]:
+    """The method that writes each kind of node; kinds that this Python lacks are left out."""
+    methods = dict.fromkeys(_LEFT_OUT, "_nothing")
+    methods |= {name[4:]: name for name in dir(Linearise) if name.startswith("_on_")}
+    return {getattr(ast, kind): name for kind, name in methods.items() if hasattr(ast, kind)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -68,6 +69,13 @@ def _begin(work: Work) -> None:
     _side.cache_clear()
 
 
+def _begin_process(work: Work) -> None:
+    """In a process of its own: a syntax tree has no cycles, and looking for some in every new tree
+    takes a fifth of the time."""
+    gc.disable()
+    _begin(work)
+
+
 def _known() -> Work:
     if _work is None:
         raise RuntimeError("a worker was used before it began")
@@ -86,7 +94,7 @@ def all_cores(work: Work, tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
     # Forking shares what is imported; with other threads about, it may inherit their locks.
     alone = threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if alone else "spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (work,)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_process, (work,)) as pool:
         yield lambda function, items, chunksize: pool.map(function, items, chunksize=chunksize)
 
 
