@@ -31,7 +31,7 @@ from benchmarks.similarity_classes.obfuscate import Files
 from benchmarks.similarity_classes.planted import PlantedClass, hard_class, standard_class
 
 SEEDS = (20260, 20261)
-CLASS_SIZE, CLASS_LINES = 80, 350
+CLASS_SIZE, CLASS_LINES = 80, 600  # the real submissions of ail721-a2 have about 1900
 NUMBERS, COST_LINES = (50, 100, 200, 500), 400
 PEERS_UP_TO = 100  # submissions; beyond, a peer takes minutes
 PEERS = ("copydetect", "compare50")
@@ -206,7 +206,8 @@ def costs(numbers: tuple[int, ...], lines: int) -> list[dict[str, Any]]:
                 result = peer_scores(tool, folder, scratch)
                 if result is not None:
                     rows.append(_cost(f"{title} / {tool}", seconds, result[1], "s"))
-                    rows.append(_cost(f"{title}, peak / {tool}", peak, result[2], "MB"))
+                    memory = _cost(f"{title}, peak / {tool}", peak, result[2], "MB")
+                    rows.append({**memory, "goal": None, "ok": True})  # for comparison only
     return rows
 
 
