@@ -44,7 +44,10 @@ _LOOK_SECONDS = 1.0
 _GATHER_SECONDS = 60.0
 _GPU = "GPU"
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
-_SILENT = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_SILENT: dict[str, Any] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 # Ctrl-C reaches every process of the terminal; the workers are ended by their parent instead.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
