@@ -78,8 +78,8 @@ def _same_files(
 def _same_times(
     materials: Sequence[Material], given_out: frozenset[str], most: int
 ) -> dict[PairKey, list[_Shared]]:
-    """Files with the same time of change, each time counted once; of the minute, because DOS keeps
-    every second second and time zones differ by whole quarters of an hour."""
+    """Files with the same time of change, each time counted once; to two seconds, which is what
+    DOS keeps."""
     holders: dict[object, dict[str, tuple[str, int]]] = defaultdict(dict)
     for material in materials:
         for file in material.files:
