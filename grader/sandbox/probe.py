@@ -216,7 +216,8 @@ def find_weakness(backend: Backend) -> str:
         base = Path(folder)
         base.chmod(0o755)  # as the stages' folders, so that a grader who is root can show it
         for name in ("work", "shown", "outputs"):
-            (base / name).mkdir(mode=0o755)
+            (base / name).mkdir()
+            (base / name).chmod(0o755)  # whatever the umask
         word = secrets.token_hex(8)
         started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
         given = {"secret": str(base / "secret"), "process": os.getpid(), "started": started}

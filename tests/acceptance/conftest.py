@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 from filelock import FileLock
 
 from fixtures.build_submissions import build, list_fixtures
-from fixtures.course import Course, make_course
+from fixtures.course import NETWORK_INPUT_PX, Course, make_course
+from grader import assignments
 from tests.acceptance.watched_browser import browser, show
 
 __all__ = ["browser", "course", "grader", "show", "zip_of"]
@@ -27,6 +29,20 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     shared = tmp_path_factory.getbasetemp().parent
     with FileLock(shared / "course.lock"):
         return make_course(shared / "course")
+
+
+@pytest.fixture
+def small_definition(tmp_path: Path) -> Path:
+    """The real assignment, but for the size at which networks see the small course's images."""
+    folder = tmp_path / "ail721-a2"
+    shutil.copytree(Path(assignments.__file__).parent / "ail721-a2", folder)
+    path = folder / "assignment.toml"
+    text = path.read_text("utf-8")
+    for size_px in (224, 128):
+        text = text.replace(f"\nsize_px = {size_px}\n", f"\nsize_px = {NETWORK_INPUT_PX}\n")
+    smaller = f"\nresize_px = {round(NETWORK_INPUT_PX * 8 / 7)}\n"
+    path.write_text(text.replace("\nresize_px = 256\n", smaller), "utf-8")
+    return folder
 
 
 @pytest.fixture
