@@ -72,7 +72,8 @@ def identify(case: Case, roster: KnownPeople, assignment: Assignment) -> Case:
     arrival = case.arrival
     from_name, _ = read_entry_number(case.zip_name, assignment)
     people = _people(case, roster, from_name)
-    listed_numbers = [one.entry_number for one in (*people, *arrival.members)]
+    listed_numbers = [one.entry_number for one in people]
+    listed_numbers += [one.entry_number for one in arrival.members]
     told = issued_number(listed_numbers, assignment)
     from_folder = issued_number([member.name for member in arrival.members], assignment)
     case = replace(case, people=people, entry_number=told or from_name or from_folder)
