@@ -142,6 +142,7 @@ def _open(
         return _Opened(path, "safetensors", {}, {}, ()), ()
     workdir, outputs = scratch / "empty", scratch / "opened"
     workdir.mkdir()
+    workdir.chmod(0o755)  # whatever the umask: it is shown to another user where this one is root
     outputs.mkdir()
     outcome = backend.run(
         Command(
