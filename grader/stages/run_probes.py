@@ -96,10 +96,11 @@ def _run(
 ) -> Outcome:
     request = folder / "request"
     request.mkdir(parents=True)
+    request.chmod(0o755)  # whatever the umask: read by another user inside
     outputs = folder / "out"
     outputs.mkdir()
     save_file(dict(arrays), request / "arrays.safetensors")
-    (request / "arrays.safetensors").chmod(0o644)  # read by another user inside
+    (request / "arrays.safetensors").chmod(0o644)
     asked = {
         "sizes": SIZES,
         "probes": [
@@ -112,6 +113,7 @@ def _run(
         ],
     }
     (request / "request.json").write_text(json.dumps(asked), encoding="ascii")
+    (request / "request.json").chmod(0o644)
     files = [f"{_INSIDE_OUT}/{name}" for name in (_SEEN, *(f"{s.id}.safetensors" for s in specs))]
     return backend.run(
         Command(
