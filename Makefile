@@ -7,6 +7,7 @@ GRADER := $(VENV)/bin/grader
 # Two workers: the suite mixes torch (which uses every core by itself) with many small processes.
 WORKERS ?= 2
 ENTRY_NUMBER ?=
+ASSIGNMENT ?= ail721-a2
 DEMO := demo
 
 .PHONY: help env demo test lint bench col775-study attack submit check lock clean
@@ -44,7 +45,8 @@ attack: env  ## the attacks that take minutes
 	$(PY) -m pytest -n 1 -m attack tests/attacks
 
 submit: env  ## pack submission/ as ENTRY_NUMBER.zip and check it as the course will
-	$(GRADER) pack submission --entry-number "$(ENTRY_NUMBER)" --out .
+	$(PY) -m fixtures.student_folder build/student --assignment "$(ASSIGNMENT)"
+	$(GRADER) pack build/student --assignment "$(ASSIGNMENT)" --entry-number "$(ENTRY_NUMBER)" --out .
 
 lock: env  ## renew requirements.lock after a change of pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
