@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.findings import found
 from grader.model import (
     Assignment,
     CaseSpec,
@@ -118,15 +117,8 @@ def _smoke(
             role = next((role for role in assignment.roles if role.id == "checkpoint"), None)
             checkpoint = trained_checkpoint(run, role) if role is not None else None
             if run.status is CaseStatus.WALL_TIME:
-                # Training is meant to take longer than a moment: only a crash is news.
+                # Training is meant to take longer than a moment: only a crash is a finding.
                 findings = [finding for finding in findings if finding.code != "run.wall-time"]
-                findings.append(
-                    found(
-                        "run.still-training",
-                        f"{layout.roles['train']} was still at work after {seconds:g} seconds",
-                        path=layout.roles["train"],
-                    )
-                )
         else:
             findings += collect(run, case, truth, assignment, answer_of).findings
     return findings

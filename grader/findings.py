@@ -463,11 +463,6 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "write plain files of a reasonable size: no links, pipes or devices",
     ),
-    "run.still-training": Entry(
-        "Training was still at work when the moment was over",
-        _NOTE,
-        "nothing to do: only a crash would have been news",
-    ),
     "run.missing-file": Entry(
         "The program opens a file that is not there",
         _ERROR,

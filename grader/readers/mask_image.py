@@ -119,6 +119,9 @@ class _MaskNames:
             if (stem := PurePosixPath(name).stem) in expected.sizes_px
         }
         self.by_fold = {stem.casefold(): stem for stem in expected.sizes_px}
+        # images of which the course has no mask: theirs are not measured, and not extra either
+        self.unmeasured = {PurePosixPath(name).stem.casefold() for name in expected.names}
+        self.unmeasured -= set(self.by_fold)
         self.loose = 0
 
     def resolve(self, name: str) -> tuple[str | None, str]:
@@ -151,6 +154,8 @@ def _choose(
             continue
         stem, forgiven = names.resolve(name)
         if stem is None:
+            if PurePosixPath(name).stem.casefold() in names.unmeasured:
+                continue
             # The working directory holds other things as well.
             if in_a_folder_of_masks or PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
                 extra.append(path)

@@ -25,8 +25,8 @@ def make_smoke_images(
 ) -> tuple[Path, Truth]:
     """Write `train/<class>/NNN.jpg` and `test/N.jpg` below `directory`.
 
-    Returns the training folder, and a truth without labels or masks whose items are the test
-    images, one of them of another size and one a PNG, as a hidden test set may hold.
+    Returns the training folder, and a truth without labels whose items are the test images with
+    the masks of their ellipses, one of another size and one a PNG, as a hidden test set may hold.
     """
     rng = np.random.default_rng(0)
     names = tuple(classes[:_CLASSES]) or tuple(f"class {k}" for k in range(_CLASSES))
@@ -34,17 +34,21 @@ def make_smoke_images(
     for hue, name in enumerate(names):
         (train / name).mkdir(parents=True)
         for number in range(1, _TRAIN_PER_CLASS + 1):
-            _write(train / name / f"{number:03d}.jpg", _image(rng, hue, _SIZE_PX, _SIZE_PX))
-    test = directory / "test"
+            _write(train / name / f"{number:03d}.jpg", _image(rng, hue, _SIZE_PX, _SIZE_PX)[0])
+    test, masks = directory / "test", directory / "masks"
     test.mkdir()
+    masks.mkdir()
     items = []
     for number in range(test_images):
         height = 180 if number == 1 else _SIZE_PX
         suffix = "png" if number == 2 else "jpg"
         staged = f"img_{number:03d}_smoke.{suffix}"
-        _write(test / staged, _image(rng, number % len(names), height, _SIZE_PX))
+        image, subject = _image(rng, number % len(names), height, _SIZE_PX)
+        mask = masks / f"img_{number:03d}_smoke.png"
+        _write(test / staged, image)
+        _write(mask, subject)
         items.append(
-            TruthItem(name=staged, staged_name=staged, image=test / staged, label=None, mask=None)
+            TruthItem(name=staged, staged_name=staged, image=test / staged, label=None, mask=mask)
         )
     return train, Truth(
         items=tuple(items),
@@ -55,15 +59,20 @@ def make_smoke_images(
     )
 
 
-def _image(rng: np.random.Generator, hue: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8, BGR."""
+def _image(
+    rng: np.random.Generator, hue: int, height: int, width: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """An image (H, W, 3) uint8, BGR, and the mask of its ellipse (H, W) uint8, 0 or 255."""
     image = rng.integers(40, 110, (height, width, 3), dtype=np.uint8)
     colour = np.full(3, 60.0)
     colour[hue % 3] = 230.0
     centre = (width // 2 + int(rng.integers(-20, 20)), height // 2 + int(rng.integers(-20, 20)))
     axes = (int(rng.integers(width // 6, width // 3)), int(rng.integers(height // 6, height // 3)))
-    cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour.tolist(), -1)
-    return image
+    angle = float(rng.uniform(0, 180))
+    cv2.ellipse(image, centre, axes, angle, 0, 360, colour.tolist(), -1)
+    subject = np.zeros((height, width), np.uint8)
+    cv2.ellipse(subject, centre, axes, angle, 0, 360, 255, -1)
+    return image, subject
 
 
 def _write(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -199,7 +199,6 @@ GIVEN_ELSEWHERE = {
     "run.disk": "fills a disk: tests/attacks",
     "run.processes": "a bomb of forks: tests/attacks",
     "run.not-run": "layout.missing-file says it: tests/unit/stages/test_merge_findings.py",
-    "run.still-training": "`grader check --smoke` only",
     "run.expects-class-folders": "torchvision's ImageFolder: tests/unit/source/test_diagnosis.py",
     "run.needs-display": "needs a window system: tests/unit/source/test_diagnosis.py",
     "run.unreadable-json": "no output of ail721-a2 is JSON",
