@@ -61,6 +61,19 @@ def summary(reading: Reading) -> list[tuple[str, int]]:
     ]
 
 
+def test_a_mask_of_an_image_without_truth_is_not_extra(
+    tmp_path: Path, mask_file: bytes, in_process: Launch
+) -> None:
+    lay(tmp_path, *(f"seg_maps/{name}" for name in NAMES), "seg_maps/other.jpg", data=mask_file)
+    expected = Expected(NAMES, {STEMS[2]: (120, 90)}, (), in_process)
+    reading = read_mask_images(tmp_path, SPEC, expected)
+    assert list(reading.value) == [STEMS[2]]
+    assert [f.message for f in reading.findings if f.code == "mask.extra"] == [
+        f.message for f in reading.findings if "other.jpg" in f.message
+    ]
+    assert ("mask.extra", 1) in summary(reading)
+
+
 def test_masks_named_as_their_images(
     tmp_path: Path, encode: Encode, shape: Mask, in_process: Launch
 ) -> None:
