@@ -267,6 +267,7 @@ def test_a_reader_finds_landmarks_headings_tables_and_pictures(
         "Confusion",
         "Distribution",
         "Independent",
+        "Probe",
         "Runs",
         "Provenance",
     ]

@@ -10,13 +10,14 @@ import pytest
 from grader.errors import UsageError
 from grader.metrics import METRICS
 from grader.metrics.counts import LabelMetric, MaskMetric
+from grader.metrics.evidence import HeatmapMetric, LayerMetric
 from grader.metrics.load import load_metric
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_every_registered_metric_loads_and_states_its_convention(name: str) -> None:
     metric = load_metric(name)
-    assert isinstance(metric, LabelMetric | MaskMetric)
+    assert isinstance(metric, LabelMetric | MaskMetric | HeatmapMetric | LayerMetric)
     assert len(metric.convention) > 30
 
 

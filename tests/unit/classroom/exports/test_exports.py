@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from grader.classroom.exports.canvas import fill_canvas
@@ -335,6 +335,9 @@ _CELLS = st.text(
 def test_a_worksheet_reads_as_the_csv_module_writes(
     rows: list[list[str]], end: str, quoting: int
 ) -> None:
+    # The csv module does not quote a lone carriage return where lines end in a line feed, and
+    # cannot read that again itself.
+    assume(quoting == csv.QUOTE_ALL or end == "\r\n" or "\r" not in "".join(sum(rows, [])))
     rows = [["id", "b", "c"], *([*row[:2], f"x{row[2]}"] for row in rows)]
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator=end, quoting=quoting).writerows(rows)  # type: ignore[arg-type]
