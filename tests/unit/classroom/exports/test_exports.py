@@ -337,7 +337,8 @@ def test_a_worksheet_reads_as_the_csv_module_writes(
 ) -> None:
     # The csv module does not quote a lone carriage return where lines end in a line feed, and
     # cannot read that again itself.
-    assume(quoting == csv.QUOTE_ALL or end == "\r\n" or "\r" not in "".join(sum(rows, [])))
+    bare = any("\r" in cell for row in rows for cell in row)
+    assume(quoting == csv.QUOTE_ALL or end == "\r\n" or not bare)
     rows = [["id", "b", "c"], *([*row[:2], f"x{row[2]}"] for row in rows)]
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator=end, quoting=quoting).writerows(rows)  # type: ignore[arg-type]
