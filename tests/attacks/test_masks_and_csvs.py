@@ -394,7 +394,7 @@ def tables(course: Course) -> Iterator[tuple[str, bytes, bool]]:
     yield "look-alike letters", rows(course, "{name},АDONIS\n").encode(), False  # a Cyrillic А
     yield "full-width letters", rows(course, "{name},ＡＤＯＮＩＳ\n").encode(), True
     yield "a quotation mark that never ends", plain.replace(",", ',"', 2).encode(), True
-    yield "100,000 rows of others", (plain + "other.png,ADONIS\n" * 100_000).encode(), True
+    yield "a million rows of others", (plain + "other.png,ADONIS\n" * 1_000_000).encode(), True
     yield (
         "100,000 times the same",
         (plain + plain.split("\n")[1] + "\n").encode()
@@ -411,7 +411,7 @@ NAMES_OF_TABLES = [
     "formula labels", "terminal codes", "workflow commands", "markup", "paths out",
     "all labels for each image", "format strings", "numbers of a thousand digits",
     "negative numbers", "look-alike letters", "full-width letters",
-    "a quotation mark that never ends", "100,000 rows of others", "100,000 times the same",
+    "a quotation mark that never ends", "a million rows of others", "100,000 times the same",
 ]  # fmt: skip
 
 
