@@ -183,6 +183,8 @@ def test_a_terminal_shows_what_runs_and_ctrl_c_says_how_to_go_on(
     child, master = pty.fork()
     if child == 0:
         os.environ["COLUMNS"] = "100"
+        # a test run in the background ignores it, and what it starts would inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execv(GRADER, [str(GRADER), *arguments])
     seen, asked = "", False
     try:
