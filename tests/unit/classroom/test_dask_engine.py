@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -101,7 +102,7 @@ def test_own_workers_grade_and_a_dying_one_takes_its_own_attempt_alone(
         one, other = engine.idle()
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
         for process in processes:  # nobody reaches it from elsewhere, nor here without the key
-            for connection in process.net_connections("tcp"):
+            for connection in _connections_of(process):
                 assert connection.laddr.ip == "127.0.0.1"
         assert all(worker.startswith("tls://") for worker in (one, other))
         engine.start(one, _order("endless", endless))
@@ -133,11 +134,19 @@ def _process_at(worker: str, processes: set[psutil.Process]) -> int:
     (pid,) = {
         process.pid
         for process in processes
-        for connection in process.net_connections("tcp")
+        for connection in _connections_of(process)
         if connection.status == psutil.CONN_LISTEN
         and connection.laddr.port == int(worker.rpartition(":")[2])
     }
     return pid
+
+
+def _connections_of(process: psutil.Process) -> list[Any]:
+    """Its TCP connections; none of a program in the sandbox that has ended since it was listed."""
+    try:
+        return list(process.net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager
