@@ -32,7 +32,7 @@ from segmentation.mask_files import write_mask
 from segmentation.subject import segment
 from training.devices import choose_compute, make_deterministic
 from training.distributed import join_group, leave_group
-from training.files import make_folder
+from training.files import make_folder, sha256
 from training.loop import Run, Settings
 from training.plan import Budget, Plan, Stage, usable_seconds
 
@@ -87,6 +87,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=224, help="final image side in pixels")
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with these weights, of the same network and classes, instead of random ones",
+    )
     parser.add_argument("--batch-size", type=int, help="images a step and process")
     parser.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
     parser.add_argument("--plan", choices=sorted(PLANS), help="default: long on a GPU")
@@ -151,6 +157,9 @@ def train(arguments: argparse.Namespace) -> None:
 
     config = ResNetConfig(n=arguments.n, num_classes=classes, size_px=arguments.size)
     network = ResNet(config)
+    started_from = None
+    if arguments.start_from is not None:
+        started_from = _start_from(arguments.start_from, network, files.class_names)
     metadata = {
         "recipe": NAME,
         **config.to_json(),
@@ -158,6 +167,7 @@ def train(arguments: argparse.Namespace) -> None:
         "mean": list(IMAGENET_MEAN),
         "std": list(IMAGENET_STD),
         "seed": arguments.seed,
+        "started_from_sha256": started_from,
         "device": compute.describe(),
         "torch": torch.__version__,
         "plan": asdict(plan),
@@ -174,6 +184,31 @@ def train(arguments: argparse.Namespace) -> None:
         print(f"{arguments.checkpoint_dir}: nothing to resume, so this run starts anew")
     run.train()
     leave_group(group)
+
+
+def _start_from(checkpoint: Path, network: ResNet, class_names: Sequence[str]) -> str:
+    """Copy the checkpoint's weights into `network`; its sha256.
+
+    Raises SubmissionError for another network, or for other classes or another order of them.
+    """
+    loaded = load_network(checkpoint, checkpoint.parent)
+    theirs, ours = loaded.network.config, network.config
+    if (theirs.n, theirs.num_classes) != (ours.n, ours.num_classes):
+        raise SubmissionError(
+            f"{checkpoint}: is a network with n = {theirs.n} for {theirs.num_classes} classes; "
+            f"this run is about n = {ours.n} and {ours.num_classes} classes"
+        )
+    names = loaded.metadata.get("class_names", class_names)
+    if list(names) != list(class_names):
+        raise SubmissionError(
+            f"{checkpoint}: its outputs belong to other classes than the class folders, or to the "
+            "same in another order"
+        )
+    try:
+        network.load_state_dict(loaded.network.state_dict())
+    except RuntimeError as error:
+        raise SubmissionError(f"{checkpoint}: {error}") from error
+    return sha256(checkpoint.read_bytes())
 
 
 def _check_train_arguments(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -89,6 +90,44 @@ def test_train_then_evaluate(program: Program, class_folders: Callable, tmp_path
     assert right > 15
     for name, _ in predicted:
         assert read_mask(working / "seg_maps" / name).shape == (32, 32)
+
+
+def test_a_run_starts_from_another_runs_weights(
+    program: Program, class_folders: Callable, tmp_path: Path
+) -> None:
+    folders = class_folders(classes=3, images=8, size_px=32)
+    options = ("--recipe", "ail721_a2", "--n", 1, "--size", 24, "--batch-size", 8)
+
+    def train(name: str, *more: object) -> subprocess.CompletedProcess[str]:
+        return program("train.py", folders, tmp_path / name, *options, *more)
+
+    def weights(name: str) -> torch.Tensor:
+        return torch.load(tmp_path / name / "resnet_model.pth", weights_only=True)["fc.weight"]
+
+    assert train("first", "--epochs", 1, "--seed", 1).returncode == 0
+    start = tmp_path / "first" / "resnet_model.pth"
+    done = train("second", "--epochs", 1, "--seed", 2, "--lr", 1e-9, "--start-from", start)
+    assert done.returncode == 0, done.stderr
+    torch.testing.assert_close(weights("second"), weights("first"), rtol=0, atol=1e-6)
+    said = json.loads((tmp_path / "second" / "metadata.json").read_text())["started_from_sha256"]
+    assert said == hashlib.sha256(start.read_bytes()).hexdigest()
+
+    (folders / "CLASS A").rename(folders / "CLASS D")
+    other = train("third", "--epochs", 1, "--start-from", start)
+    assert other.returncode == 2
+    assert "other classes" in other.stderr
+    assert not (tmp_path / "third" / "resnet_model.pth").exists()
+
+
+def test_weights_of_another_network_are_no_start(
+    program: Program, checkpoint: Path, class_folders: Callable, tmp_path: Path
+) -> None:
+    done = program(
+        *("train.py", class_folders(), tmp_path / "out", "--recipe", "ail721_a2"),
+        *("--n", 3, "--epochs", 1, "--start-from", checkpoint),
+    )
+    assert done.returncode == 2
+    assert "this run is about n = 3 and 3 classes" in done.stderr
 
 
 def odd_images(folder: Path) -> dict[str, tuple[int, int]]:
