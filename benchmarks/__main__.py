@@ -15,13 +15,11 @@ import platform
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
-from tabulate import tabulate
+from benchmarks.measuring import table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
-_HEADERS = ("what", "ours", "theirs", "unit", "ratio", "goal", "met")
 
 
 def names() -> list[str]:
@@ -40,9 +38,9 @@ def main() -> int:
         module = importlib.import_module(f"benchmarks.bench_{name}")
         rows = module.run()
         met = met and all(row["ok"] for row in rows)
-        print(f"\n{name}\n{_table(rows, 'simple')}", flush=True)
+        print(f"\n{name}\n{table(rows)}", flush=True)
         summary = (module.__doc__ or "").strip().splitlines()[0]
-        sections[name] = f"{summary}\n\n{_table(rows, 'github')}\n"
+        sections[name] = f"{summary}\n\n{table(rows, 'github')}\n"
         if arguments.write:  # after each: a run that is stopped keeps what it has measured
             PAGE.write_text(_page(sections), "utf-8")
     return 0 if met else 1
@@ -71,30 +69,6 @@ def _page(sections: dict[str, str]) -> str:
         f"Python {platform.python_version()}, without a GPU.\n",
     ]
     return "\n".join([*head, *(f"## {name}\n\n{sections[name]}" for name in sorted(sections))])
-
-
-def _table(rows: list[dict[str, Any]], style: str) -> str:
-    return tabulate(
-        [
-            (
-                row["name"],
-                _number(row["ours"]),
-                _number(row["theirs"]),
-                row["unit"],
-                _number(row["ratio"]),
-                "" if row["goal"] is None else row["goal"],
-                "yes" if row["ok"] else "no",
-            )
-            for row in rows
-        ],
-        headers=_HEADERS,
-        tablefmt=style,
-        disable_numparse=True,
-    )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 if __name__ == "__main__":

@@ -9,23 +9,30 @@ and 3 MB of weights. A second zip of 500 MB shows that memory does not grow with
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measuring import (
+    GRADER,
+    MB,
+    by_turns,
+    installed_environment,
+    peak_mb,
+    row,
+    run_once,
+    table,
+)
 
 RATIO_GOAL = 12.0
 PEAK_GOAL_MB = 150.0
 ROUNDS = 15
-MB = 1_000_000
 
-GRADER = str(Path(sys.executable).with_name("grader"))
 
 SCRIPT = """
 import csv, json, os, sys
@@ -78,88 +85,27 @@ def make_zip(path: Path, weights_bytes: int) -> None:
                 file.write(noise[: min(MB, weights_bytes - start)])
 
 
-def installed_environment(bytecode: Path) -> dict[str, str]:
-    """As on a student's laptop: modules are compiled once, whatever this shell says."""
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(bytecode)}
-
-
-def run_once(command: list[str], environment: dict[str, str]) -> float:
-    """Seconds that a whole process takes. It has to end as a check does: passed or not."""
-    start = time.perf_counter()
-    ended = subprocess.run(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    seconds = time.perf_counter() - start
-    if ended.returncode not in (0, 1):
-        raise RuntimeError(f"{command[0]} ended with {ended.returncode}: {ended.stderr}")
-    return seconds
-
-
-def peak_mb(command: list[str], environment: dict[str, str]) -> float:
-    """The largest resident size of a process, measured by a parent that has no other child."""
-    program = (
-        "import resource, subprocess, sys; "
-        "ended = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); "
-        "sys.exit(ended.returncode > 1)"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", program, *command],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    return int(out.stdout) * unit_bytes / MB
-
-
 def run() -> list[dict[str, Any]]:
     """Rows {name, ours, theirs, unit, ratio, goal, ok}; rounds alternate, medians are compared."""
     rows = []
-    with tempfile.TemporaryDirectory(prefix="bench-check-") as name:
-        small, large = Path(name) / "2023AIB2080.zip", Path(name) / "2023AIB2081.zip"
+    with tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
+        small, large = Path(folder) / "2023AIB2080.zip", Path(folder) / "2023AIB2081.zip"
         make_zip(small, 3 * MB)
         check = [GRADER, "check", str(small)]
         bare = [sys.executable, "-c", "pass"]
-        environment = installed_environment(Path(name) / "bytecode")
-        for command in (check, bare):
-            run_once(command, environment)  # the first run writes bytecode
-        ours, theirs = [], []
-        for _ in range(ROUNDS):
-            theirs.append(run_once(bare, environment))
-            ours.append(run_once(check, environment))
-        ours_ms = statistics.median(ours) * 1000
-        theirs_ms = statistics.median(theirs) * 1000
-        rows.append(
-            _row("grader check, 3 MB zip / python -c pass", ours_ms, theirs_ms, "ms", RATIO_GOAL)
+        environment = installed_environment(Path(folder) / "bytecode")
+        times = by_turns(
+            ROUNDS, partial(run_once, check, environment), partial(run_once, bare, environment)
         )
+        ours_ms, theirs_ms = (1000 * statistics.median(taken) for taken in times)
+        name = "grader check, 3 MB zip / python -c pass"
+        rows.append(row(name, ours_ms, theirs_ms, "ms", at_most=RATIO_GOAL))
         make_zip(large, 500 * MB)
         peak = peak_mb([GRADER, "check", str(large)], environment)
-        rows.append(_row("grader check, 500 MB zip, peak / goal", peak, PEAK_GOAL_MB, "MB", 1.0))
+        name = "grader check, 500 MB zip, peak / goal"
+        rows.append(row(name, peak, PEAK_GOAL_MB, "MB", at_most=1.0))
     return rows
 
 
-def _row(name: str, ours: float, theirs: float, unit: str, goal: float) -> dict[str, Any]:
-    ratio = ours / theirs
-    return {
-        "name": name,
-        "ours": round(ours, 1),
-        "theirs": round(theirs, 1),
-        "unit": unit,
-        "ratio": round(ratio, 2),
-        "goal": f"≤ {goal:g}",
-        "ok": ratio <= goal,
-    }
-
-
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

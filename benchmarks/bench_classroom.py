@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_check import GRADER
+from benchmarks.measuring import GRADER, MB, row, table
 from fixtures.build_submissions import build, list_fixtures
 from fixtures.course import Course as Fixtures
 from fixtures.course import make_course
@@ -43,7 +43,6 @@ OVERHEAD_GOAL_SECONDS = 0.15
 EFFICIENCY_GOAL = 0.9
 PEAK_GOAL_MB = 300.0
 RESUME_GOAL_SECONDS = 2.0
-MB = 1_000_000
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GOOD = "accepted/as-asked"
 _MIXTURE = (
@@ -88,27 +87,23 @@ def _warm(root: Path, fixtures: Fixtures) -> list[dict[str, Any]]:
             taken.append(_graded(root, course, zips, workers))
     alone = statistics.median(bare)
     each = {workers: statistics.median(taken) / EACH for workers, taken in seconds.items()}
-    overhead = each[1] - alone
-    efficiency = each[1] / (2 * each[2])
     return [
-        {
-            "name": "a submission beyond python evaluate.py",
-            "ours": each[1],
-            "theirs": alone,
-            "unit": "s",
-            "ratio": overhead,
-            "goal": f"≤ {OVERHEAD_GOAL_SECONDS:g} s more",
-            "ok": overhead <= OVERHEAD_GOAL_SECONDS,
-        },
-        {
-            "name": "a submission on two workers / on one, efficiency",
-            "ours": each[2],
-            "theirs": each[1],
-            "unit": "s",
-            "ratio": efficiency,
-            "goal": f"≥ {EFFICIENCY_GOAL:g}",
-            "ok": efficiency >= EFFICIENCY_GOAL,
-        },
+        row(
+            "a submission beyond python evaluate.py: seconds more",
+            each[1],
+            alone,
+            "s",
+            ratio=each[1] - alone,
+            at_most=OVERHEAD_GOAL_SECONDS,
+        ),
+        row(
+            "a submission on two workers / on one, efficiency",
+            each[2],
+            each[1],
+            "s",
+            ratio=each[1] / (2 * each[2]),
+            at_least=EFFICIENCY_GOAL,
+        ),
     ]
 
 
@@ -175,25 +170,16 @@ def _whole(root: Path, fixtures: Fixtures, submissions: int) -> list[dict[str, A
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     again = time.perf_counter() - start
+    name = f"{submissions} submissions, peak of the parent / goal"
     return [
-        {
-            "name": f"{submissions} submissions, peak of the parent / goal",
-            "ours": peak,
-            "theirs": PEAK_GOAL_MB,
-            "unit": "MB",
-            "ratio": peak / PEAK_GOAL_MB,
-            "goal": "≤ 1",
-            "ok": peak <= PEAK_GOAL_MB,
-        },
-        {
-            "name": f"a finished class of {submissions} again / goal",
-            "ours": again,
-            "theirs": RESUME_GOAL_SECONDS,
-            "unit": "s",
-            "ratio": again / RESUME_GOAL_SECONDS,
-            "goal": "≤ 1",
-            "ok": again <= RESUME_GOAL_SECONDS,
-        },
+        row(name, peak, PEAK_GOAL_MB, "MB", at_most=1.0),
+        row(
+            f"a finished class of {submissions} again / goal",
+            again,
+            RESUME_GOAL_SECONDS,
+            "s",
+            at_most=1.0,
+        ),
     ]
 
 
@@ -228,7 +214,5 @@ def _hand_in(
 
 
 if __name__ == "__main__":
-    from tabulate import tabulate
-
     chosen = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMISSIONS
-    print(tabulate(run(chosen), headers="keys"))
+    print(table(run(chosen)))

@@ -29,6 +29,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from benchmarks.measuring import row, table
 from fixtures.checkpoints.students import Plan, Student, make_student
 from grader.assignments.load import load_assignment
 from grader.model import CheckpointSpec, LoadedCheckpoint, Preprocessing, Truth, TruthItem
@@ -185,13 +186,19 @@ def run() -> list[dict[str, Any]]:
             raise RuntimeError(f"only {equal} of {total} predictions are those of the plain loop")
         ours_speed = statistics.median(speeds["ours"])
         return [
-            _row(
+            row(
                 f"{total} images, {right} right, all as the plain loop says; batches of {BATCH}",
                 ours_speed,
                 statistics.median(speeds["batches"]),
-                GOAL,
+                "images/s",
+                at_least=GOAL,
             ),
-            _row("the same, image by image", ours_speed, statistics.median(speeds["single"]), None),
+            row(
+                "the same, image by image",
+                ours_speed,
+                statistics.median(speeds["single"]),
+                "images/s",
+            ),
             _all_ways(setting),
         ]
 
@@ -209,23 +216,9 @@ def _all_ways(setting: Setting) -> dict[str, Any]:
     seconds, (chosen, mine) = timed(lambda: ours(setting, truth, ways, labels))
     if chosen != ways[-1].id or mine != every[-1]:
         raise RuntimeError(f"the way {chosen} was found where the student used {ways[-1].id}")
-    return _row(f"all {len(ways)} declared ways on {count} images", count / seconds, theirs, GOAL)
-
-
-def _row(name: str, speed: float, theirs: float, goal: float | None) -> dict[str, Any]:
-    ratio = speed / theirs
-    return {
-        "name": name,
-        "ours": round(speed, 1),
-        "theirs": round(theirs, 1),
-        "unit": "images/s",
-        "ratio": round(ratio, 2),
-        "goal": "" if goal is None else f"≥ {goal:g}",
-        "ok": goal is None or ratio >= goal,
-    }
+    name = f"all {len(ways)} declared ways on {count} images"
+    return row(name, count / seconds, theirs, "images/s", at_least=GOAL)
 
 
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

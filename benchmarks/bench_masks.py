@@ -12,10 +12,8 @@ whole class there, as in `grader score`.
 from __future__ import annotations
 
 import io
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from PIL import Image, ImageFilter
 from sklearn.metrics import jaccard_score
 from torchmetrics.functional.classification import binary_jaccard_index
 
+from benchmarks.measuring import speed_row, table
 from grader.metrics.counts import count_masks
 from grader.metrics.segmentation import foreground_iou
 from grader.model import OutputSpec
@@ -50,30 +49,31 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name)
         expected = _lay(outputs, [pred for pred, _ in files])
+        paired = partial(speed_row, count=PAIRS, unit="pairs/s", rounds=ROUNDS)
         return [
-            _row(
+            paired(
                 "read and score pairs / decoding alone",
                 lambda: [_read_and_score(a, b) for a, b in files],
                 lambda: [(_to_array(a), _to_array(b)) for a, b in files],
-                READ_GOAL,
+                at_least=READ_GOAL,
             ),
-            _row(
+            paired(
                 "collect in the decoder's process and score / decoding alone",
                 lambda: _collect_and_score(outputs, expected, targets),
                 lambda: [(_to_array(a), _to_array(b)) for a, b in files],
-                None,
+                at_least=None,
             ),
-            _row(
+            paired(
                 "IoU of arrays / torchmetrics",
                 lambda: foreground_iou(preds, targets),
                 lambda: [_torch_iou(a, b) for a, b in masks],
-                SCORE_GOAL,
+                at_least=SCORE_GOAL,
             ),
-            _row(
+            paired(
                 "IoU of arrays / scikit-learn",
                 lambda: foreground_iou(preds, targets),
                 lambda: [jaccard_score(b.ravel(), a.ravel()) for a, b in masks],
-                SCORE_GOAL,
+                at_least=SCORE_GOAL,
             ),
         ]
 
@@ -124,31 +124,5 @@ def _torch_iou(pred: Mask, target: Mask) -> float:
     return float(binary_jaccard_index(torch.from_numpy(pred), torch.from_numpy(target)))
 
 
-def _row(
-    name: str, ours: Callable[[], object], theirs: Callable[[], object], goal: float | None
-) -> dict[str, Any]:
-    """Pairs per second of both, measured turn about; the ratio is the median of the rounds'."""
-    ours(), theirs()  # the first call of each pays for imports and caches
-    rounds = [(_seconds(ours), _seconds(theirs)) for _ in range(ROUNDS)]
-    ratio = statistics.median(other / own for own, other in rounds)
-    return {
-        "name": name,
-        "ours": round(PAIRS / min(own for own, _ in rounds)),
-        "theirs": round(PAIRS / min(other for _, other in rounds)),
-        "unit": "pairs/s",
-        "ratio": round(ratio, 2),
-        "goal": "" if goal is None else f"≥ {goal:g}",
-        "ok": goal is None or ratio >= goal,
-    }
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

@@ -11,15 +11,17 @@ built-in one: beside it stand the two built-in layers that it is mixed from.
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from benchmarks.measuring import speed_row, table
 
 # the submission imports flatly, as where a course unzips it
 sys.path.insert(0, str(Path(__file__).parents[1] / "submission"))
@@ -75,12 +77,17 @@ def run() -> list[dict[str, Any]]:
     torch.set_num_threads(1)  # threads of one step waiting for each other measure the machine
     try:
         torch.manual_seed(0)
+        # Processor time: other programs on the machine take none of it.
+        paired = partial(
+            speed_row, count=BATCH, unit="images/s", rounds=ROUNDS, clock=time.process_time
+        )
         networks = [
-            _row(f"network, {name}", *_networks(*pair), GOAL) for name, pair in PAIRS.items()
+            paired(f"network, {name}", *_networks(*pair), at_least=GOAL)
+            for name, pair in PAIRS.items()
         ]
         layers = [
-            _row(f"layer alone, {layout}, {name}", *_layers(*pair, LAYOUTS[layout]), None)
-            for layout in LAYOUTS
+            paired(f"layer alone, {layout}, {name}", *_layers(*pair, order), at_least=None)
+            for layout, order in LAYOUTS.items()
             for name, pair in PAIRS.items()
         ]
     finally:
@@ -125,32 +132,5 @@ def _layers(
     return step(ours), step(theirs)
 
 
-def _row(
-    name: str, ours: Callable[[], None], theirs: Callable[[], None], goal: float | None
-) -> dict[str, Any]:
-    """Images a second of both, measured turn about; the ratio is the median of the rounds'."""
-    ours(), theirs()  # the first call of each pays for memory and caches
-    rounds = [(_seconds(ours), _seconds(theirs)) for _ in range(ROUNDS)]
-    ratio = statistics.median(other / own for own, other in rounds)
-    return {
-        "name": name,
-        "ours": round(BATCH / min(own for own, _ in rounds), 1),
-        "theirs": round(BATCH / min(other for _, other in rounds), 1),
-        "unit": "images/s",
-        "ratio": round(ratio, 2),
-        "goal": "" if goal is None else f"≥ {goal:g}",
-        "ok": goal is None or ratio >= goal,
-    }
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    """Processor time: other programs on the machine take none of it."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

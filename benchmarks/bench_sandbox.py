@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import by_turns, row, table
 from grader.errors import SandboxError
 from grader.model import CaseStatus, RunLimits
 from grader.sandbox import Backend, Command
@@ -115,17 +115,6 @@ class Bench:
             raise RuntimeError(f"{outcome.status}: {outcome.limit} {outcome.stderr}")
 
 
-def by_turns(rounds: int, *calls: Callable[[], None]) -> list[list[float]]:
-    """Seconds of each call, round by round, so that a busy moment meets all of them."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(rounds):
-        for call, row in zip(calls, seconds, strict=True):
-            started = time.perf_counter()
-            call()
-            row.append(time.perf_counter() - started)
-    return seconds
-
-
 def run() -> list[dict[str, Any]]:
     """Rows of {name, ours, theirs, unit, ratio, goal, ok}; `theirs` is the bare process."""
     rows = []
@@ -140,7 +129,7 @@ def run() -> list[dict[str, Any]]:
         for backend, seconds in zip(backends, inside, strict=True):
             ours, theirs = 1000 * min(seconds), 1000 * min(bare)
             name = f"start: milliseconds added by {backend.name}"
-            rows.append(_row(name, ours, theirs, "ms", ours - theirs, ADDED_GOAL_MS))
+            rows.append(row(name, ours, theirs, "ms", ratio=ours - theirs, at_most=ADDED_GOAL_MS))
         bare, *inside = by_turns(
             COMPUTING_ROUNDS,
             computing.bare,
@@ -149,32 +138,16 @@ def run() -> list[dict[str, Any]]:
         for backend, seconds in zip(backends, inside, strict=True):
             ours, theirs = min(seconds), min(bare)
             name = f"a program that computes, under {backend.name}"
-            rows.append(_row(name, ours, theirs, "s", ours / theirs, COMPUTING_GOAL))
+            rows.append(row(name, ours, theirs, "s", at_most=COMPUTING_GOAL))
         sleeping = Bench(base, SLEEPING)
         for backend in backends:
             started = time.perf_counter(), time.process_time()
             sleeping.inside(backend)
             wall, own = time.perf_counter() - started[0], time.process_time() - started[1]
             name = f"watching: processor time of the grader, {backend.name}"
-            rows.append(_row(name, own, wall, "s", own / wall, WATCHING_GOAL))
+            rows.append(row(name, own, wall, "s", at_most=WATCHING_GOAL))
     return rows
 
 
-def _row(
-    name: str, ours: float, theirs: float, unit: str, ratio: float, goal: float
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "ours": round(ours, 3),
-        "theirs": round(theirs, 3),
-        "unit": unit,
-        "ratio": round(ratio, 3),
-        "goal": f"≤ {goal:g}",
-        "ok": ratio <= goal,
-    }
-
-
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

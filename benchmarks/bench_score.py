@@ -7,16 +7,14 @@ The independent evaluation is left out on both sides: it has its own benchmark.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from benchmarks.bench_check import GRADER
+from benchmarks.measuring import GRADER, Row, by_turns, row, run_once, table
 from fixtures.demo import ENTRY_NUMBER, lay_out_student
 from fixtures.generate import generate
 
@@ -25,7 +23,7 @@ ROUNDS = 3
 IMAGES = 50
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """One row: median seconds of the whole processes, in turn."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -48,34 +46,13 @@ def run() -> list[dict[str, Any]]:
         score = [GRADER, "score", root / f"{ENTRY_NUMBER}.zip", "--gt", data / "MASKS" / "test"]
         score += ["--out", root / "report", "--no-independent"]
         bare = [sys.executable, "evaluate.py", "resnet_model.pth", flat]
-        ours: list[float] = []
-        theirs: list[float] = []
-        for _ in range(ROUNDS + 1):
-            ours.append(_seconds(score, root))
-            theirs.append(_seconds(bare, student))
-    mine, reference = statistics.median(ours[1:]), statistics.median(theirs[1:])
-    ratio = mine / reference
-    return [
-        {
-            "name": f"grader score / python evaluate.py, {IMAGES} images",
-            "ours": mine,
-            "theirs": reference,
-            "unit": "s",
-            "ratio": ratio,
-            "goal": f"≤ {RATIO_GOAL:g}",
-            "ok": ratio <= RATIO_GOAL,
-        }
-    ]
-
-
-def _seconds(command: list[Any], folder: Path) -> float:
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, check=False)
-    seconds = time.perf_counter() - start
-    if done.returncode not in (0, 1):
-        raise RuntimeError(done.stderr.decode(errors="replace"))
-    return seconds
+        times = by_turns(
+            ROUNDS, partial(run_once, score, cwd=root), partial(run_once, bare, cwd=student)
+        )
+    mine, reference = map(statistics.median, times)
+    name = f"grader score / python evaluate.py, {IMAGES} images"
+    return [row(name, mine, reference, "s", at_most=RATIO_GOAL)]
 
 
 if __name__ == "__main__":
-    print(*run(), sep="\n")
+    print(table(run()))

@@ -8,39 +8,27 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from benchmarks.bench_check import GRADER, installed_environment, run_once
+from benchmarks.measuring import GRADER, Row, by_turns, installed_environment, row, run_once, table
 
 RATIO_GOAL = 8.0
 ROUNDS = 15
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """One row: median seconds of both, in turn."""
-    ours: list[float] = []
-    theirs: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         environment = installed_environment(Path(name))
-        for _ in range(ROUNDS + 1):
-            ours.append(run_once([GRADER, "--help"], environment))
-            theirs.append(run_once([sys.executable, "-c", "pass"], environment))
-    # The first of each compiles bytecode and warms the disk's cache.
-    mine, reference = (1000 * statistics.median(times[1:]) for times in (ours, theirs))
-    ratio = mine / reference
-    return [
-        {
-            "name": "grader --help / python -c pass",
-            "ours": mine,
-            "theirs": reference,
-            "unit": "ms",
-            "ratio": ratio,
-            "goal": f"≤ {RATIO_GOAL:g}",
-            "ok": ratio <= RATIO_GOAL,
-        }
-    ]
+        times = by_turns(
+            ROUNDS,
+            partial(run_once, [GRADER, "--help"], environment),
+            partial(run_once, [sys.executable, "-c", "pass"], environment),
+        )
+    mine, reference = (1000 * statistics.median(taken) for taken in times)
+    return [row("grader --help / python -c pass", mine, reference, "ms", at_most=RATIO_GOAL)]
 
 
 if __name__ == "__main__":
-    print(*run(), sep="\n")
+    print(table(run()))

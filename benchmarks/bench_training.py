@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from benchmarks.measuring import row, table
 from fixtures.generate import generate
 
 ROOT = Path(__file__).parents[1]
@@ -146,33 +147,21 @@ def measure(folder: Path, device: torch.device) -> list[dict[str, Any]]:
             seconds.setdefault((name, side), []).extend(times)
     speed = {key: _images_per_second(times) for key, times in seconds.items()}
     rows = [
-        _row(f"{side} px, {kind}", speed["ours", side], speed["plain", side], None)
+        row(f"{side} px, {kind}", speed["ours", side], speed["plain", side], "images/s")
         for side in plain_sides
         if ("ours", side) in speed
     ]
     average = 1 / sum(stage.share / speed["ours", stage.size_px] for stage in stages)
     rows.append(
-        _row(
+        row(
             f"the whole plan / the plain loop at {COURSE_PX} px, {kind}",
             average,
             speed["plain", COURSE_PX],
-            GOAL[kind],
+            "images/s",
+            at_least=GOAL[kind],
         )
     )
     return rows
-
-
-def _row(name: str, ours: float, theirs: float, goal: float | None) -> dict[str, Any]:
-    ratio = ours / theirs
-    return {
-        "name": name,
-        "ours": round(ours, 1),
-        "theirs": round(theirs, 1),
-        "unit": "images/s",
-        "ratio": round(ratio, 2),
-        "goal": "" if goal is None else f"≥ {goal:g}",
-        "ok": goal is None or ratio >= goal,
-    }
 
 
 def run() -> list[dict[str, Any]]:
@@ -192,6 +181,4 @@ def run() -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import MB, peak_mb, row, table
 from fixtures.archives.assignment import ASSIGNMENT, LIMITS, NAME
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.unpack import unpack
 
-MB = 1_000_000
 PEAK_GOAL_MB = 150.0
 LARGE_BYTES = 500 * MB
 COURSE = replace(
@@ -89,7 +88,7 @@ def _compare(name: str, path: Path, *, rounds: int, goal: float) -> dict[str, An
         theirs.append(_seconds(_theirs, path))
         ours.append(_seconds(_ours, path))
     ours_ms, theirs_ms = (min(times) * 1000 for times in (ours, theirs))
-    return _row(f"inspect and unpack / extractall, {name}", ours_ms, theirs_ms, "ms", goal)
+    return row(f"inspect and unpack / extractall, {name}", ours_ms, theirs_ms, "ms", at_most=goal)
 
 
 def _seconds(work: Callable[[Path, Path], None], path: Path) -> float:
@@ -104,35 +103,13 @@ def _seconds(work: Callable[[Path, Path], None], path: Path) -> float:
 def _peak(path: Path) -> dict[str, Any]:
     """The largest resident size of a process that does nothing else."""
     program = (
-        "import resource, sys; from pathlib import Path; from benchmarks import bench_zip; "
-        "bench_zip._ours(Path(sys.argv[1]), Path(sys.argv[2])); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import sys; from pathlib import Path; from benchmarks import bench_zip; "
+        "bench_zip._ours(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program, str(path), str(path.parent / "tree")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    peak_mb = int(ended.stdout) * unit_bytes / MB
-    return _row("inspect and unpack, 500 MB zip, peak / goal", peak_mb, PEAK_GOAL_MB, "MB", 1.0)
-
-
-def _row(name: str, ours: float, theirs: float, unit: str, goal: float) -> dict[str, Any]:
-    ratio = ours / theirs
-    return {
-        "name": name,
-        "ours": round(ours, 1),
-        "theirs": round(theirs, 1),
-        "unit": unit,
-        "ratio": round(ratio, 2),
-        "goal": f"≤ {goal:g}",
-        "ok": ratio <= goal,
-    }
+    peak = peak_mb([sys.executable, "-c", program, path, path.parent / "tree"])
+    name = "inspect and unpack, 500 MB zip, peak / goal"
+    return row(name, peak, PEAK_GOAL_MB, "MB", at_most=1.0)
 
 
 if __name__ == "__main__":
-    from tabulate import tabulate
-
-    print(tabulate(run(), headers="keys"))
+    print(table(run()))

@@ -49,8 +49,8 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class CurveChart:
-    """Marks against the measured value."""
+class _Axes:
+    """The frame of a chart: its size, where the axes end, and their ticks."""
 
     width: int
     height: int
@@ -60,6 +60,12 @@ class CurveChart:
     bottom: float
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveChart(_Axes):
+    """Marks against the measured value."""
+
     line: str  # points of a polyline
     area: str  # points of a polygon below it
     corners: tuple[tuple[float, float], ...]
@@ -124,17 +130,9 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class BarChart:
+class BarChart(_Axes):
     """How many images have which value."""
 
-    width: int
-    height: int
-    left: int
-    right: float
-    top: int
-    bottom: float
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...]
     baselines: tuple[Flag, ...]
     mean: Flag

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from grader.model import Award, Gallery, Measurement, Report
-from grader.render import figures, words
+from grader.render import words
 from grader.render.audience import Audience, seen_by
 from grader.render.charts import (
     BarChart,
@@ -28,12 +28,10 @@ from grader.render.charts import (
 )
 from grader.render.confusion import Confusion, confusion_of
 from grader.render.histogram import Histogram, histogram_of
-from grader.render.printable import printable, shortened
 from grader.render.self_contained import TEMPLATES, page_environment, page_policy, page_source
 
 # Pictures in one page, as bytes before base64 makes four of three: together below 15 MB.
 PICTURES_BYTES = 10_500_000
-OUTPUT_CHARS = 65_536  # of stdout, and as much again of stderr
 _SAMPLE_SHARE = (
     0.25  # of the pictures, when not all fit: an even sample of those not among the worst
 )
@@ -210,34 +208,10 @@ def _flattened(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[st
 def _template() -> Template:
     environment = page_environment(TEMPLATES)
     environment.filters.update(
-        value=figures.value,
-        percent=figures.percent,
-        interval=figures.interval,
-        level=figures.level,
-        marks=figures.marks,
-        seconds=figures.seconds,
-        size=figures.size,
-        counted=figures.counted,
-        output=_output,
-        data_uri=_data_uri,
-        baseline_name=words.baseline_name,
-        title=words.finding_title,
-        run_status=words.run_status,
-        severity_counts=words.severity_counts,
+        data_uri=_data_uri, run_status=words.run_status, severity_counts=words.severity_counts
     )
-    environment.globals.update(
-        verdicts=words.VERDICTS,
-        verdict_meanings=words.VERDICT_MEANINGS,
-        severity_meanings=words.SEVERITY_MEANINGS,
-        faults=words.FAULTS,
-    )
+    environment.globals.update(faults=words.FAULTS)
     return environment.get_template("report.html.j2")
-
-
-def _output(text: str) -> Markup:
-    """What a program printed: bounded, on its own lines, escaped."""
-    bounded, _ = shortened(text, OUTPUT_CHARS)
-    return escape(printable(bounded, lines=True))
 
 
 def _data_uri(picture: bytes) -> Markup:

@@ -19,8 +19,8 @@ VERDICT_MEANINGS = {
     Verdict.REJECTED: "nothing was run; the findings say why",
 }
 SEVERITY_MEANINGS = {
-    Severity.ERROR: "stands in the way of grading",
-    Severity.WARNING: "graded, but worth a look",
+    Severity.ERROR: "something cannot be graded, or the zip is rejected",
+    Severity.WARNING: "graded, but it may cost marks",
     Severity.NOTE: "forgiven, or merely observed",
 }
 FAULTS = {

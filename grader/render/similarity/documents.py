@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from grader.model import Finding
 from grader.render.csv_cell import csv_cell
+from grader.render.json_report import finding_document
 from grader.render.plain_json import json_text, plain_object
 from grader.render.similarity.links import pair_path
 from grader.render.similarity.words import by_weight, channels_of, why
@@ -45,7 +45,7 @@ def similarity_json(result: ClassSimilarity) -> str:
                 "files": summary.files,
                 "lines": summary.lines,
                 "own_share": summary.own_share,
-                "findings": [_finding(finding) for finding in summary.findings],
+                "findings": [finding_document(finding) for finding in summary.findings],
             }
             for summary in result.submissions
         ],
@@ -113,18 +113,6 @@ def _region(region: Region) -> dict[str, Any]:
         for name, span in (("left", region.left), ("right", region.right))
     }
     return {**sides, "share": region.share, "moved": region.moved}
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    place = finding.place
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "hint": finding.hint,
-        "path": None if place is None else place.path,
-        "line": None if place is None else place.line,
-    }
 
 
 def pairs_csv(result: ClassSimilarity) -> str:

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from grader.render import figures
 from grader.render.self_contained import TEMPLATES, page_environment, page_policy, page_source
 from grader.render.similarity import words
 from grader.render.similarity.documents import pairs_csv, similarity_json
 from grader.render.similarity.drawings import graph, matrix
 from grader.render.similarity.links import CLASS_PAGE, pair_path
 from grader.render.similarity.panes import COLOURS, Gap, Line, side_by_side
-from grader.render.words import finding_title
 from grader.similarity.model import ClassSimilarity, Pair, SourceTree, Span
 
 _OWN = Path(__file__).with_name("templates")
@@ -96,14 +94,7 @@ def _render(name: str, **content: object) -> str:
 @cache
 def _environment() -> Environment:
     environment = page_environment(_OWN)
-    environment.filters.update(
-        percent=figures.percent,
-        value=figures.value,
-        counted=figures.counted,
-        figure=words.figure,
-        few=words.few,
-        title=finding_title,
-    )
+    environment.filters.update(figure=words.figure, few=words.few)
     environment.globals.update(
         channels=words.CHANNELS,
         strengths=words.STRENGTHS,

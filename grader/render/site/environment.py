@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from grader.classroom.records import State
-from grader.render import figures, words
-from grader.render.printable import printable
+from grader.render import words
 from grader.render.self_contained import TEMPLATES, page_environment, page_source
 
 SITE_TEMPLATES = Path(__file__).with_name("templates")
@@ -31,37 +30,14 @@ _STATES: dict[str, str] = {
 def template(name: str) -> Template:
     """A template of the site, compiled once."""
     environment = page_environment(TEMPLATES, SITE_TEMPLATES)
-    environment.filters.update(
-        value=figures.value,
-        percent=figures.percent,
-        interval=figures.interval,
-        level=figures.level,
-        marks=figures.marks,
-        seconds=figures.seconds,
-        size=figures.size,
-        counted=figures.counted,
-        output=_output,
-        baseline_name=words.baseline_name,
-        bool_word=_bool_word,
-        groupby_in_order=_groupby_in_order,
-    )
-    environment.globals.update(
-        states=_STATES,
-        statuses=words.STATUSES,
-        verdicts=words.VERDICTS,
-        verdict_meanings=words.VERDICT_MEANINGS,
-        severity_meanings=words.SEVERITY_MEANINGS,
-    )
+    environment.filters.update(bool_word=_bool_word, groupby_in_order=_groupby_in_order)
+    environment.globals.update(states=_STATES, statuses=words.STATUSES)
     return environment.get_template(name)
 
 
 def style() -> Markup:
     """The reports' style and what the site adds to it."""
     return page_source(TEMPLATES / "report.css", SITE_TEMPLATES / "site.css")
-
-
-def _output(text: str) -> Markup:
-    return escape(printable(text, lines=True))
 
 
 def _bool_word(holds: object, word: str) -> str:

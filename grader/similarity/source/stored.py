@@ -7,8 +7,6 @@ read without pickles and within bounds.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from grader.errors import UsageError
 from grader.findings import quoted
 from grader.similarity.source.fingerprint import VERSION, Fingerprint
+from grader.whole_file import whole_file
 
 _MAX_ARCHIVE_BYTES = 2 << 30
 _MARK = "vision-grader similarity archive"
@@ -69,16 +68,8 @@ def write_fingerprints(path: Path, fingerprints: Sequence[Fingerprint]) -> None:
         ),
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(buffer.getvalue())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            file.write(buffer.getvalue())
     except OSError as error:
         raise UsageError(
             f"{quoted(str(path), 300)}: cannot be written: {error.strerror or error}",

@@ -11,7 +11,11 @@ from pathlib import PurePosixPath
 from grader.findings import listed, quoted
 from grader.similarity.model import Channel, Evidence, Strength
 from grader.similarity.submission.names import Mention
-from grader.similarity.submission.read_material import CHECKPOINT_SUFFIXES, Material
+from grader.similarity.submission.read_material import (
+    CHECKPOINT_SUFFIXES,
+    Material,
+    MaterialFile,
+)
 
 PairKey = tuple[str, str]
 
@@ -24,7 +28,7 @@ _RESULTS = frozenset({".log", ".ipynb", ".csv", ".out", ".err", ".pdf", ".docx",
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """A file of the left and one of the right submission with the same bytes."""
+    """A file of the left and one of the right submission; `size_bytes`: of the left one."""
 
     left: str
     right: str
@@ -58,21 +62,14 @@ def relate_files(
 def _same_files(
     materials: Sequence[Material], given_out: frozenset[str], most: int
 ) -> dict[PairKey, list[_Shared]]:
-    holders: dict[str, dict[str, tuple[str, int]]] = defaultdict(dict)
+    holders: dict[object, dict[str, MaterialFile]] = defaultdict(dict)
     for material in materials:
         for file in material.files:
             if file.size_bytes < _LEAST_BYTES or file.sha256 in given_out:
                 continue
             if PurePosixPath(file.path).suffix.lower() not in CHECKPOINT_SUFFIXES:
-                holders[file.sha256].setdefault(material.name, (file.path, file.size_bytes))
-    shared: dict[PairKey, list[_Shared]] = defaultdict(list)
-    for places in holders.values():
-        if 1 < len(places) <= most:
-            for left, right in combinations(sorted(places), 2):
-                shared[left, right].append(
-                    _Shared(places[left][0], places[right][0], places[left][1])
-                )
-    return shared
+                holders[file.sha256].setdefault(material.name, file)
+    return _held_by_few(holders, most)
 
 
 def _same_times(
@@ -80,19 +77,29 @@ def _same_times(
 ) -> dict[PairKey, list[_Shared]]:
     """Files with the same time of change, each time counted once; to two seconds, which is what
     DOS keeps."""
-    holders: dict[object, dict[str, tuple[str, int]]] = defaultdict(dict)
+    holders: dict[object, dict[str, MaterialFile]] = defaultdict(dict)
     for material in materials:
         for file in material.files:
             if file.written is not None and file.sha256 not in given_out:
                 stamp = file.written.replace(tzinfo=None, second=file.written.second // 2 * 2)
                 stamp = stamp.replace(microsecond=0)
-                holders[stamp].setdefault(material.name, (file.path, file.size_bytes))
+                holders[stamp].setdefault(material.name, file)
+    shared = _held_by_few(holders, most)
+    return {pair: found for pair, found in shared.items() if len(found) >= _LEAST_TIMES}
+
+
+def _held_by_few(
+    holders: Mapping[object, Mapping[str, MaterialFile]], most: int
+) -> dict[PairKey, list[_Shared]]:
+    """Every two of the submissions that hold something which at most `most` hold: their files."""
     shared: dict[PairKey, list[_Shared]] = defaultdict(list)
     for places in holders.values():
         if 1 < len(places) <= most:
             for left, right in combinations(sorted(places), 2):
-                shared[left, right].append(_Shared(places[left][0], places[right][0], 0))
-    return {pair: found for pair, found in shared.items() if len(found) >= _LEAST_TIMES}
+                shared[left, right].append(
+                    _Shared(places[left].path, places[right].path, places[left].size_bytes)
+                )
+    return shared
 
 
 def _files_evidence(shared: Sequence[_Shared]) -> Evidence:

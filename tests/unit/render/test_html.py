@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 import pytest
 
 from grader.model import Gallery, Report
-from grader.render.html import OUTPUT_CHARS, choose_shots, html
+from grader.render.html import choose_shots, html
+from grader.render.self_contained import OUTPUT_CHARS
 from tests.unit.render.example_report import example_report, failed_report, rejected_report
 
 VOID = {"meta", "link", "img", "input", "br"}
