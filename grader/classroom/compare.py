@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 
-from grader.classroom.marks import total, with_adjustments
-from grader.classroom.records import Adjustment, Fingerprint, PastResult
+from grader.classroom.marks import in_force, total, with_adjustments
+from grader.classroom.records import Adjustment, PastResult
 from grader.classroom.store import Store
-
-_NAMES = {
-    "zip_sha256": "the zip changed",
-    "truth_sha256": "the truth changed",
-    "definition_sha256": "the definition changed",
-    "grader": "the grader changed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +57,7 @@ def compare_with_past(store: Store) -> tuple[Change, ...]:
             earlier = tuple(
                 one for one in store.adjustments(key) if one.when <= results[-1].graded_at
             )
-            past[key] = Side(results[-2], _in_force(earlier), now[key].late_penalty)
+            past[key] = Side(results[-2], in_force(earlier), now[key].late_penalty)
     return _changes(_names(store), past, {key: now[key] for key in past})
 
 
@@ -86,12 +79,8 @@ def _changes(
 
 
 def _reasons(old: Side, new: Side) -> tuple[str, ...]:
-    reasons = [
-        _NAMES[field.name]
-        for field in fields(Fingerprint)
-        if getattr(old.result.fingerprint, field.name)
-        != getattr(new.result.fingerprint, field.name)
-    ]
+    rested_on, rests_on = old.result.fingerprint, new.result.fingerprint
+    reasons = [f"{what} changed" for what in rested_on.differences(rests_on)]
     if not reasons and old.result.awards != new.result.awards:
         reasons.append("the program itself gave something else: nothing around it changed")
     if new.result.why and new.result.number != old.result.number:
@@ -149,11 +138,7 @@ def _names(store: Store) -> dict[str, str | None]:
 def _current(store: Store) -> dict[str, Side]:
     late = store.late_penalties()
     return {
-        key: Side(result, _in_force(store.adjustments(key)), late[key])
+        key: Side(result, in_force(store.adjustments(key)), late[key])
         for key in store.states()
         if (result := store.latest(key)) is not None
     }
-
-
-def _in_force(adjustments: tuple[Adjustment, ...]) -> tuple[Adjustment, ...]:
-    return tuple({one.criterion: one for one in adjustments}.values())

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.errors import TruthError
 from grader.model import Assignment, Truth
+from grader.stages.pair_truth import read_truth_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,17 @@ class Course:
 
 def contents_of(truth: Truth) -> dict[Path, str]:
     """path → SHA-256 of every image and mask. Raises TruthError for one that cannot be read."""
-    return {path: hashlib.sha256(_read(path)).hexdigest() for path in _paths(truth)}
+    return {path: hashlib.sha256(read_truth_file(path)).hexdigest() for path in _paths(truth)}
 
 
 def is_here(truth: Truth, contents: Mapping[Path, str]) -> bool:
     """Whether every file of the truth lies here under its path, with the same content."""
-    return all(path.is_file() for path in contents) and all(
-        hashlib.sha256(_read(path)).hexdigest() == contents[path] for path in _paths(truth)
-    )
+    return all(path.is_file() for path in contents) and contents_of(truth) == contents
 
 
 def bundle(truth: Truth) -> dict[Path, bytes]:
     """path → content of every image and mask, to be sent by value."""
-    return {path: _read(path) for path in _paths(truth)}
+    return {path: read_truth_file(path) for path in _paths(truth)}
 
 
 def lay_out(truth: Truth, files: Mapping[Path, bytes], folder: Path) -> Truth:
@@ -82,13 +80,3 @@ def _paths(truth: Truth) -> Iterator[Path]:
         yield item.image
         if item.mask is not None:
             yield item.mask
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TruthError(
-            f"{path}: this file of the truth can no longer be read: {error.strerror}",
-            hint="put it back and run the same command again: what is done is kept",
-        ) from error

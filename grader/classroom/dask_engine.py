@@ -262,6 +262,8 @@ class DaskEngine:
         try:
             outcome = attempt.future.result(timeout=_GATHER_SECONDS)
         except KilledWorker:
+            # Forgotten at once: until the next look it would seem idle, and get another.
+            self._slots.pop(attempt.worker, None)
             outcome = _died(attempt)
         except Exception as error:  # noqa: BLE001 - whatever became of it, it is one attempt
             self._look()  # a scheduler that is gone has cancelled everything: that is told instead

@@ -8,6 +8,11 @@ from decimal import Decimal
 from grader.classroom.records import Adjustment
 
 
+def in_force(adjustments: Iterable[Adjustment]) -> tuple[Adjustment, ...]:
+    """The last one of each criterion, of adjustments in the order in which they were made."""
+    return tuple({one.criterion: one for one in adjustments}.values())
+
+
 def with_adjustments(
     awards: Mapping[str, Decimal], adjustments: Iterable[Adjustment]
 ) -> dict[str, Decimal]:

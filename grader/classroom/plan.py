@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from grader.classroom.fingerprint import content_hash, stamp_of
@@ -12,13 +13,6 @@ from grader.classroom.records import Fingerprint, State, Submitted
 from grader.classroom.store import Store
 from grader.errors import UsageError
 from grader.model import Assignment
-
-_NAMES = {
-    "zip_sha256": "the zip",
-    "truth_sha256": "the truth",
-    "definition_sha256": "the definition",
-    "grader": "the grader",
-}
 
 
 def plan(
@@ -66,17 +60,12 @@ def changes(store: Store, done: Sequence[Submitted], current: Fingerprint) -> di
     reasons, unchanged = {}, {}
     for one in done:
         rested_on = known[one.key]
-        changed = [
-            name
-            for field, name in _NAMES.items()
-            if field != "zip_sha256" and getattr(rested_on, field) != getattr(current, field)
-        ]
-        stamp = stamp_of([one.zip_path])
+        zip_sha256, stamp = rested_on.zip_sha256, stamp_of([one.zip_path])
         if stamp != stamps[one.key]:
-            if content_hash(one.zip_path) != rested_on.zip_sha256:
-                changed.insert(0, _NAMES["zip_sha256"])
-            else:
+            zip_sha256 = content_hash(one.zip_path)
+            if zip_sha256 == rested_on.zip_sha256:
                 unchanged[one.key] = stamp
+        changed = rested_on.differences(replace(current, zip_sha256=zip_sha256))
         if changed:
             reasons[one.key] = f"{' and '.join(changed)} changed"
     store.stamp_zips(unchanged)

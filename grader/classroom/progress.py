@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,8 +91,3 @@ def counted(position: int, total: int) -> str:
     """`[ 12/300]`, as wide for every position."""
     width = len(str(total))
     return f"[{position:{width}d}/{total}]"
-
-
-def listed_faults(faults: Sequence[tuple[str, str]]) -> list[str]:
-    """A line for each parked submission and the grader's fault."""
-    return [f"{key}: {fault}" for key, fault in faults]

@@ -115,6 +115,18 @@ class Fingerprint:
     definition_sha256: str
     grader: str
 
+    def differences(self, other: Fingerprint) -> tuple[str, ...]:
+        """What differs, in words: "the zip", "the truth", …"""
+        names = {
+            "zip_sha256": "the zip",
+            "truth_sha256": "the truth",
+            "definition_sha256": "the definition",
+            "grader": "the grader",
+        }
+        return tuple(
+            name for part, name in names.items() if getattr(self, part) != getattr(other, part)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PastResult:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from grader.errors import UsageError
+from grader.whole_file import whole_file
 
 EARLIER_FOLDER = "earlier"
 
@@ -22,13 +22,13 @@ def write_report_files(folder: Path, report: str, page: str, earlier: int | None
     Raises UsageError when they cannot be written, a full disk included; what was there stays.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.glob(".report.*"):  # of a run that was killed as it wrote
             unfinished.unlink(missing_ok=True)
         if earlier is not None:
             _keep(folder / "report.html", folder / EARLIER_FOLDER / f"{earlier}.html")
-        _write(folder / "report.html", page)
-        _write(folder / "report.json", report)
+        for name, text in (("report.html", page), ("report.json", report)):
+            with whole_file(folder / name, synced=True) as file:
+                file.write(text.encode())
     except OSError as error:
         raise UsageError(
             f"{folder}: the report cannot be written: {error.strerror or error}",
@@ -43,17 +43,3 @@ def _keep(path: Path, place: Path) -> None:
         place.parent.mkdir(exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.link(path, place)
-
-
-def _write(path: Path, content: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

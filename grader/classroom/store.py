@@ -19,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from grader.classroom.marks import total, with_adjustments
+from grader.classroom.marks import in_force, total, with_adjustments
 from grader.classroom.progress import Running
 from grader.classroom.records import (
     Adjustment,
@@ -469,9 +469,7 @@ class Store:
     def awards(self) -> dict[str, dict[str, Decimal]]:
         """key → criterion → marks with the adjustments, where there is a result."""
         return {
-            row["key"]: with_adjustments(
-                _decimals(row["awards"]), self._adjustments(row["key"], latest=True)
-            )
+            row["key"]: with_adjustments(_decimals(row["awards"]), self.adjustments(row["key"]))
             for row in self._rows(
                 "SELECT key, awards FROM result "
                 "WHERE number IN (SELECT max(number) FROM result GROUP BY key)"
@@ -515,14 +513,23 @@ class Store:
 
     def adjustments(self, key: str) -> tuple[Adjustment, ...]:
         """Every adjustment of one submission, the oldest first, those in force and earlier ones."""
-        return self._adjustments(key, latest=False)
+        return tuple(
+            Adjustment(
+                criterion=row["criterion"],
+                marks=Decimal(row["marks"]),
+                because=row["because"],
+                who=row["who"],
+                when=datetime.fromisoformat(row["made_at"]),
+            )
+            for row in self._rows("SELECT * FROM adjustment WHERE key = ? ORDER BY number", key)
+        )
 
     # ------------------------------------------------------------------- inside
 
     def _entry(self, row: sqlite3.Row, max_marks: Decimal) -> Entry:
         key = row["key"]
         past = self.latest(key)
-        adjustments = self._adjustments(key, latest=True)
+        adjustments = in_force(self.adjustments(key))
         late = Decimal(row["late_penalty"])
         report, graded, marks, folder = None, None, None, None
         if past is not None:
@@ -541,21 +548,6 @@ class Store:
             adjustments=adjustments,
             attempts=row["attempts"],
             fault=row["fault"] if row["state"] == State.PARKED else None,
-        )
-
-    def _adjustments(self, key: str, *, latest: bool) -> tuple[Adjustment, ...]:
-        rows = self._rows("SELECT * FROM adjustment WHERE key = ? ORDER BY number", key)
-        if latest:
-            rows = list({row["criterion"]: row for row in rows}.values())
-        return tuple(
-            Adjustment(
-                criterion=row["criterion"],
-                marks=Decimal(row["marks"]),
-                because=row["because"],
-                who=row["who"],
-                when=datetime.fromisoformat(row["made_at"]),
-            )
-            for row in rows
         )
 
     def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:

@@ -15,16 +15,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.classroom.progress import (
-    Progress,
-    counted,
-    running_lines,
-    summary,
-)
+from grader.classroom.progress import Progress, counted, running_lines, summary
 from grader.classroom.records import Setup, State
 from grader.classroom.run_lock import who_runs
 from grader.classroom.store import REPORTS_FOLDER, open_store
-from grader.cli.options import ASSIGNMENT, EXIT_GRADER, EXIT_MET, EXIT_NOT_MET, UNSAFE
+from grader.cli.options import (
+    ASSIGNMENT,
+    CLASSES,
+    EXIT_GRADER,
+    EXIT_MET,
+    EXIT_NOT_MET,
+    IMAGES,
+    LABELS,
+    MASKS,
+    NO_INDEPENDENT,
+    PATH,
+    PROBE,
+    RESULTS,
+    UNSAFE,
+)
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +41,6 @@ if TYPE_CHECKING:
 
 _EXIT_STOPPED = 130
 _QUIET_SECONDS = 60.0
-_PATH = click.Path(path_type=Path)
-
-RESULTS = click.argument("results", metavar="RESULTS", type=_PATH)
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -54,38 +60,17 @@ BECAUSE = click.option(
 
 
 @click.command("class")
-@click.argument("submissions", metavar="SUBMISSIONS/", type=_PATH)
-@click.option(
-    "--gt",
-    "masks",
-    metavar="MASKS/",
-    type=_PATH,
-    help="Ground-truth masks, e.g. MASKS/test.",
-)
-@click.option(
-    "--images",
-    metavar="DIR",
-    type=_PATH,
-    help="The hidden images. Default: the sibling tree with the masks' relative names.",
-)
-@click.option(
-    "--labels",
-    metavar="CSV",
-    type=_PATH,
-    help="Labels, columns image_name,label. Default: the class folders' names.",
-)
-@click.option(
-    "--classes",
-    metavar="DIR|FILE",
-    type=_PATH,
-    help="All class names in the order of the network's outputs. Default: the definition's.",
-)
+@click.argument("submissions", metavar="SUBMISSIONS/", type=PATH)
+@MASKS
+@IMAGES
+@LABELS
+@CLASSES
 @ASSIGNMENT
 @click.option(
     "--out",
     "results",
     metavar="RESULTS",
-    type=_PATH,
+    type=PATH,
     default=Path("results"),
     show_default=True,
     help="Where the class is kept: class.sqlite, and a report for each submission.",
@@ -93,20 +78,14 @@ BECAUSE = click.option(
 @click.option(
     "--roster",
     metavar="CSV",
-    type=_PATH,
+    type=PATH,
     help="Names, ids and times of the class; beside what the platform's download says.",
 )
 @WORKERS
 @SCHEDULER
 @click.option("--force", is_flag=True, help="Grade everything again, also what has not changed.")
-@click.option("--no-independent", is_flag=True, help="Skip the checkpoints' own evaluation.")
-@click.option(
-    "--probe",
-    "probed",
-    is_flag=True,
-    help="Run each program again on renamed, re-encoded and mirrored images. Costs two to four "
-    "more runs, and no marks.",
-)
+@NO_INDEPENDENT
+@PROBE
 @UNSAFE
 def class_(
     submissions: Path,
@@ -216,8 +195,8 @@ def regrade(
 
 
 @click.command()
-@click.argument("before", metavar="RESULTS", type=_PATH)
-@click.argument("after", metavar="[RESULTS]", type=_PATH, required=False)
+@click.argument("before", metavar="RESULTS", type=PATH)
+@click.argument("after", metavar="[RESULTS]", type=PATH, required=False)
 def diff(before: Path, after: Path | None) -> None:
     """Show whose marks changed and why, between two results folders.
 

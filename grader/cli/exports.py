@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.classroom.store import open_store
-from grader.cli.options import EXIT_MET, EXIT_NOT_MET
+from grader.cli.options import EXIT_MET, EXIT_NOT_MET, PATH, RESULTS
 from grader.cli.output import check_out, write_whole
+from grader.cli.similar import SIMILARITY_FILE
 from grader.errors import UsageError
 from grader.findings import listed
 
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
     from grader.classroom.records import Entry
     from grader.render.site.class_view import Cluster
 
-_PATH = click.Path(path_type=Path)
-_SIMILAR_FILE = "similarity.json"
 _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the hardest images
 
 
 @click.command("export")
-@click.argument("results", metavar="RESULTS", type=_PATH)
+@RESULTS
 @click.option(
     "--format",
     "form",
@@ -44,7 +43,7 @@ _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the
 @click.option(
     "--worksheet",
     metavar="FILE",
-    type=_PATH,
+    type=PATH,
     help="The CSV that Moodle or Canvas gave; it is edited in place unless --out is given.",
 )
 @click.option(
@@ -55,7 +54,7 @@ _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the
 @click.option(
     "--out",
     metavar="PATH",
-    type=_PATH,
+    type=PATH,
     help="The file or folder to write. Default: in RESULTS, or the worksheet itself.",
 )
 def export(
@@ -192,13 +191,13 @@ def _submissions(number: int) -> str:
 
 
 @click.command()
-@click.argument("results", metavar="RESULTS", type=_PATH)
+@RESULTS
 @click.option(
     "--html",
     "site",
     required=True,
     metavar="SITE/",
-    type=_PATH,
+    type=PATH,
     help="The folder to write; open its index.html. It needs no server and nothing else.",
 )
 def report(results: Path, site: Path) -> None:
@@ -208,7 +207,7 @@ def report(results: Path, site: Path) -> None:
     check_out(site, "--html")
     if not entries:
         raise UsageError(f"{results}: there is no submission yet")
-    index = write_site(entries, info.title, info.course, _clusters(results / _SIMILAR_FILE), site)
+    index = write_site(entries, info.title, info.course, _clusters(results / SIMILARITY_FILE), site)
     click.echo(f"page: {index}")
 
 

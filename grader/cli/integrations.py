@@ -10,7 +10,7 @@ import click
 
 from grader.assignments.load import load_assignment
 from grader.check import check as check_submission
-from grader.cli.options import ASSIGNMENT
+from grader.cli.options import ASSIGNMENT, PATH
 from grader.cli.output import write_whole
 from grader.integrations.gradescope import build_autograder, submitted_zip
 from grader.render.gradescope import check_results, gradescope_results
@@ -28,17 +28,17 @@ def integrations() -> None:
     "--out",
     required=True,
     metavar="ZIP",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The autograder zip to write.",
 )
 @click.option(
     "--gt",
     "masks",
     metavar="MASKS/",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Put these masks into the autograder and score; without them the format is checked.",
 )
-@click.option("--images", metavar="DIR", type=click.Path(path_type=Path), help="Their images.")
+@click.option("--images", metavar="DIR", type=PATH, help="Their images.")
 def build_gradescope(assignment: str, out: Path, masks: Path | None, images: Path | None) -> None:
     """Build Gradescope's autograder zip."""
 
@@ -47,10 +47,10 @@ def build_gradescope(assignment: str, out: Path, masks: Path | None, images: Pat
 
 
 @integrations.command("gradescope-run", hidden=True)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="/autograder")
+@click.option("--root", required=True, type=PATH, help="/autograder")
 @ASSIGNMENT
-@click.option("--gt", "masks", type=click.Path(path_type=Path))
-@click.option("--images", type=click.Path(path_type=Path))
+@click.option("--gt", "masks", type=PATH)
+@click.option("--images", type=PATH)
 def run_gradescope(root: Path, assignment: str, masks: Path | None, images: Path | None) -> None:
     """Grade Gradescope's `submission/` and write `results/results.json` (run_autograder)."""
 

@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 EXIT_MET, EXIT_NOT_MET, EXIT_USAGE, EXIT_GRADER = 0, 1, 2, 3
 
 DEFAULT_ASSIGNMENT = "ail721-a2"
+
+PATH = click.Path(path_type=Path)
+
+RESULTS = click.argument("results", metavar="RESULTS", type=PATH)
+MASKS = click.option(
+    "--gt",
+    "masks",
+    metavar="MASKS/",
+    type=PATH,
+    help="Ground-truth masks, e.g. MASKS/test; needed where the assignment measures masks.",
+)
+IMAGES = click.option(
+    "--images",
+    metavar="DIR",
+    type=PATH,
+    help="The hidden images. Default: the sibling tree with the masks' relative names; needed "
+    "without --gt.",
+)
+LABELS = click.option(
+    "--labels",
+    metavar="CSV",
+    type=PATH,
+    help="Labels, columns image_name,label. Default: the class folders' names.",
+)
+CLASSES = click.option(
+    "--classes",
+    metavar="DIR|FILE",
+    type=PATH,
+    help="All class names in the order of the network's outputs: class folders or a list, "
+    "one a line. Default: the definition's, where it covers the truth.",
+)
+NO_INDEPENDENT = click.option(
+    "--no-independent", is_flag=True, help="Skip the checkpoint's own evaluation."
+)
+PROBE = click.option(
+    "--probe",
+    "probed",
+    is_flag=True,
+    help="Run the program again on renamed, re-encoded and mirrored images, and show what that "
+    "changes. Costs two to four more runs, and no marks.",
+)
 
 ASSIGNMENT = click.option(
     "-a",

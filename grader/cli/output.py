@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.errors import UsageError
+from grader.whole_file import whole_file
 
 if TYPE_CHECKING:
     from grader.model import Report
@@ -43,18 +43,10 @@ def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, .
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Write a file whole or not at all; an earlier one stays until its successor is complete."""
+    """Write `content` in UTF-8, whole or not at all. Raises UsageError when it cannot be."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            file.write(content.encode())
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror or error}",

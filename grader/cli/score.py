@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.assignments.load import load_assignment
-from grader.cli.options import ASSIGNMENT, EXIT_MET, EXIT_NOT_MET, UNSAFE
+from grader.cli.options import (
+    ASSIGNMENT,
+    CLASSES,
+    EXIT_MET,
+    EXIT_NOT_MET,
+    IMAGES,
+    LABELS,
+    MASKS,
+    NO_INDEPENDENT,
+    PATH,
+    PROBE,
+    UNSAFE,
+)
 from grader.cli.output import check_out, stages, write_report
 from grader.errors import UsageError
 from grader.model import Severity, Verdict
 from grader.render.text import text
 from grader.sandbox import choose_backend
 from grader.score import score as score_submission
-from grader.stages.load_truth import load_truth, wants_masks
+from grader.stages.load_truth import load_truth, require_truth
 from grader.stages.read_classes import read_classes
 
 if TYPE_CHECKING:
@@ -26,46 +38,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("zip_path", metavar="ZIP", type=click.Path(path_type=Path))
-@click.option(
-    "--gt",
-    "masks",
-    metavar="MASKS/",
-    type=click.Path(path_type=Path),
-    help="Ground-truth masks, e.g. MASKS/test; needed where the assignment measures masks.",
-)
-@click.option(
-    "--images",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="The hidden images. Default: the sibling tree with the masks' relative names; needed "
-    "without --gt.",
-)
-@click.option(
-    "--labels",
-    metavar="CSV",
-    type=click.Path(path_type=Path),
-    help="Labels, columns image_name,label. Default: the class folders' names.",
-)
-@click.option(
-    "--classes",
-    metavar="DIR|FILE",
-    type=click.Path(path_type=Path),
-    help="All class names in the order of the network's outputs: class folders or a list, "
-    "one a line. Default: the definition's, where it covers the truth.",
-)
+@click.argument("zip_path", metavar="ZIP", type=PATH)
+@MASKS
+@IMAGES
+@LABELS
+@CLASSES
 @click.option(
     "--train",
     "train_images",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Class folders to train on first when the zip holds no checkpoint.",
 )
 @ASSIGNMENT
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where report.json and report.html go. Default: reports/<zip's name>.",
 )
 @click.option(
@@ -76,14 +65,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="`student` leaves out the truth and the hidden images.",
 )
-@click.option("--no-independent", is_flag=True, help="Skip the checkpoint's own evaluation.")
-@click.option(
-    "--probe",
-    "probed",
-    is_flag=True,
-    help="Run the program again on renamed, re-encoded and mirrored images, and show what that "
-    "changes. Costs two to four more runs, and no marks.",
-)
+@NO_INDEPENDENT
+@PROBE
 @UNSAFE
 def score(
     zip_path: Path,
@@ -106,16 +89,7 @@ def score(
         raise UsageError(f"{zip_path}: there is no such file", hint="give the student's zip")
     out = out or Path("reports") / zip_path.stem
     check_out(out)
-    if masks is None and wants_masks(definition):
-        raise UsageError(
-            f"{definition.id} measures masks, and the course's own are not given",
-            hint="give --gt MASKS/, e.g. --gt MASKS/test",
-        )
-    if masks is None and images is None:
-        raise UsageError(
-            f"{definition.id} needs the hidden images",
-            hint="give --images DIR, a folder of class folders (or --labels CSV beside it)",
-        )
+    require_truth(masks, images, definition)
     truth = load_truth(
         masks,
         images,

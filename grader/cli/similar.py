@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.assignments.load import load_assignment
-from grader.cli.options import ASSIGNMENT, UNSAFE
+from grader.cli.options import ASSIGNMENT, PATH, UNSAFE
 from grader.cli.output import stages, write_whole
 
 if TYPE_CHECKING:
@@ -24,48 +24,44 @@ SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site look
 
 
 @click.command()
-@click.argument("submissions", type=click.Path(path_type=Path))
+@click.argument("submissions", type=PATH)
 @click.option(
     "--base",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     metavar="STARTER",
     help="Code that was given out: a folder, zip or file; it counts for nobody. May be repeated.",
 )
 @click.option(
     "--archive",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     metavar="FILE",
     help="Fingerprints of an earlier year to compare with as well. May be repeated.",
 )
 @click.option(
     "--save-archive",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Keep this class's fingerprints for later years: hashes, names and lines, no code.",
 )
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="Keep fingerprints here: a late submission then costs one comparison.",
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="Write pages: the class, and every pair side by side.",
 )
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all of it."
-)
-@click.option(
-    "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the pairs."
-)
+@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Write all of it.")
+@click.option("--csv", "csv_path", type=PATH, metavar="FILE", help="Write the pairs.")
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="RESULTS",
     help="What `grader class` has written: its answers and masks are compared too, and "
     "similarity.json is written there for the class's site.",

@@ -9,15 +9,14 @@ the student chose is lost.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from grader.errors import UsageError
 from grader.model import Assignment
+from grader.whole_file import whole_file
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -91,22 +90,15 @@ def _tree(folder: Path, below: str) -> Iterator[tuple[str, Path]]:
 
 def _write_zip(out: Path, entries: dict[str, Path | bytes]) -> None:
     try:
-        handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-                for name in sorted(entries):
-                    content = entries[name]
-                    info = zipfile.ZipInfo(name, _EPOCH)
-                    script = name in ("setup.sh", "run_autograder")
-                    info.external_attr = (0o100755 if script else 0o100644) << 16
-                    info.compress_type = zipfile.ZIP_DEFLATED
-                    data = content if isinstance(content, bytes) else content.read_bytes()
-                    archive.writestr(info, data)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(out)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with whole_file(out) as file, zipfile.ZipFile(file, "w") as archive:
+            for name in sorted(entries):
+                content = entries[name]
+                info = zipfile.ZipInfo(name, _EPOCH)
+                script = name in ("setup.sh", "run_autograder")
+                info.external_attr = (0o100755 if script else 0o100644) << 16
+                info.compress_type = zipfile.ZIP_DEFLATED
+                data = content if isinstance(content, bytes) else content.read_bytes()
+                archive.writestr(info, data)
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error.strerror or error}") from error
 

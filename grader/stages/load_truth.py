@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageOps
 
-from grader.errors import TruthError
+from grader.errors import TruthError, UsageError
 from grader.findings import listed
 from grader.metrics.counts import MaskMetric
 from grader.metrics.load import load_metric
 from grader.model import CLASSES_THAT_OCCUR, Assignment, Severity, Truth, TruthItem
 from grader.readers.labels_csv import label_key, parse_labels
 from grader.readers.mask_image import read_mask_file
-from grader.stages.pair_truth import PairedImage, pair_truth
+from grader.stages.pair_truth import PairedImage, pair_truth, read_truth_file
 from grader.stages.strip_metadata import strip_metadata
 
 # Folders that part a data set and never name a class.
@@ -90,9 +90,21 @@ def load_truth(
     return truth
 
 
-def wants_masks(assignment: Assignment) -> bool:
-    """Whether a measurement of `assignment` needs the course's masks."""
-    return any(isinstance(load_metric(spec.metric), MaskMetric) for spec in assignment.measurements)
+def require_truth(masks_dir: Path | None, images_dir: Path | None, assignment: Assignment) -> None:
+    """Raise UsageError when what `assignment` measures needs a folder that is not given."""
+    wants_masks = any(
+        isinstance(load_metric(spec.metric), MaskMetric) for spec in assignment.measurements
+    )
+    if masks_dir is None and wants_masks:
+        raise UsageError(
+            f"{assignment.id} measures masks, and the course's own are not given",
+            hint="give --gt MASKS/, e.g. --gt MASKS/test",
+        )
+    if masks_dir is None and images_dir is None:
+        raise UsageError(
+            f"{assignment.id} needs the hidden images",
+            hint="give --images DIR, a folder of class folders (or --labels CSV beside it)",
+        )
 
 
 # --------------------------------------------------------------------------- labels
@@ -181,7 +193,7 @@ class _Image:
 
 def _inspect_image(path: Path) -> _Image:
     """Decode the image once, and make sure that its copy without metadata has the same pixels."""
-    data = _read(path)
+    data = read_truth_file(path)
     try:
         stripped = strip_metadata(data)
         with (
@@ -212,16 +224,6 @@ def _look_alike(one: Image.Image, other: Image.Image) -> bool:
     return ImageChops.difference(one, other).getbbox(alpha_only=False) is None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TruthError(
-            f"{path}: this file cannot be read: {error.strerror}",
-            hint="a link to nowhere, or a right that is missing",
-        ) from error
-
-
 def _check_sizes(truth: Truth, images: Mapping[str, _Image]) -> None:
     masks = truth_masks(truth)
     for item in truth.items:
@@ -249,7 +251,7 @@ def truth_masks(truth: Truth) -> Mapping[str, npt.NDArray[np.bool_]]:
         if item.mask is None:
             continue
         try:
-            mask = read_mask_file(_read(item.mask), item.mask.name).mask
+            mask = read_mask_file(read_truth_file(item.mask), item.mask.name).mask
         except ValueError as error:
             raise TruthError(
                 f"{item.mask}: this mask cannot be read: {error}",
@@ -272,7 +274,7 @@ def _digest(
     """sha256 over names, contents, labels and classes, whatever folder they lie in."""
     digest = hashlib.sha256()
     for pair in sorted(pairs, key=lambda pair: pair.name):
-        mask = b"" if pair.mask is None else hashlib.sha256(_read(pair.mask)).digest()
+        mask = b"" if pair.mask is None else hashlib.sha256(read_truth_file(pair.mask)).digest()
         label = labels.get(pair.name, "")
         for part in (pair.name.encode(), label.encode(), images[pair.name].sha256, mask):
             digest.update(len(part).to_bytes(8, "big") + part)

@@ -72,6 +72,17 @@ def pair_truth(masks_dir: Path | None, images_dir: Path | None) -> list[PairedIm
     )
 
 
+def read_truth_file(path: Path) -> bytes:
+    """The content of an image or mask of the truth. Raises TruthError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TruthError(
+            f"{path}: this file cannot be read: {error.strerror}",
+            hint="put it back, or give yourself the right to read it, and run the command again",
+        ) from error
+
+
 def sibling_image_dirs(masks_dir: Path) -> Iterator[Path]:
     """Where the images of a folder of masks may lie, best first, existing folders only.
 
