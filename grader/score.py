@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,7 @@ class _Journey:
     images: Path
     environment: Mapping[str, str]
     progress: Progress
+    meanwhile: Callable[[], object]
     findings: list[Finding] = field(default_factory=list)
     runs: list[CaseRun] = field(default_factory=list)
     durations: dict[str, float] = field(default_factory=dict)
@@ -90,6 +92,7 @@ def score(
     probed: bool = False,
     environment: Mapping[str, str] | None = None,
     progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Report:
     """Score one submission.
 
@@ -99,6 +102,7 @@ def score(
     `independent`: whether the checkpoint is also evaluated by the grader's own network.
     `probed`: whether the program is run again on varied images, as evidence for a person.
     `environment`: variables for the student's program (a thread count, say).
+    `meanwhile`: what the caller can do, in a thread, while the student's program runs.
     Raises GraderError for the course's or the grader's own faults, never for the student's.
     """
     started = time.time()
@@ -111,6 +115,7 @@ def score(
             images=staged_images or Path(name) / "images",
             environment=dict(environment or {}),
             progress=progress,
+            meanwhile=meanwhile,
         )
         with journey.stage("inspect_zip", "vetting the zip"):
             inspected = inspect_zip(zip_path, assignment)
@@ -124,7 +129,8 @@ def score(
                 with journey.stage("stage_images", "copying the images under neutral names"):
                     stage_images(truth, journey.images)
             trained = _train(journey, layout, train_images)
-            outputs = _run(journey, layout, trained)
+            with _prepared(journey):
+                outputs = _run(journey, layout, trained)
             if independent and assignment.checkpoint is not None:
                 with journey.stage("independent", "evaluating the checkpoint independently"):
                     evaluated = _evaluate(journey, layout, trained, _joined(outputs))
@@ -188,6 +194,19 @@ def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) 
             if run is not None and role is not None:
                 trained = trained_checkpoint(run, role)
     return trained
+
+
+@contextmanager
+def _prepared(journey: _Journey) -> Iterator[None]:
+    """Do what needs no answers while the student's program makes them: here the grader waits."""
+    with ThreadPoolExecutor(1) as thread:
+        jobs: list[Future[object]] = [
+            thread.submit(truth_masks, journey.truth),
+            thread.submit(journey.meanwhile),
+        ]
+        yield
+        for job in jobs:
+            job.result()
 
 
 def _run(journey: _Journey, layout: CheckedLayout, trained: Path | None) -> tuple[Collected, ...]:

@@ -28,6 +28,14 @@ def check_out(out: Path, option: str = "--out") -> None:
         raise UsageError(f"{option} {out}: {nearest} cannot be written to", hint="choose another")
 
 
+def prepare_report() -> None:
+    """Load what `write_report` needs, ahead of it."""
+    from grader.render import json_report  # noqa: F401
+    from grader.render.html import page_template
+
+    page_template()
+
+
 def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, ...]:
     """Write report.json and report.html into `out`, each whole or not at all."""
     from grader.render.html import html

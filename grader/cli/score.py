@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from grader.cli.options import (
     PROBE,
     UNSAFE,
 )
-from grader.cli.output import check_out, stages, write_report
+from grader.cli.output import check_out, prepare_report, stages, write_report
 from grader.errors import UsageError
 from grader.model import Severity, Verdict
 from grader.render.text import text
@@ -90,16 +91,18 @@ def score(
     out = out or Path("reports") / zip_path.stem
     check_out(out)
     require_truth(masks, images, definition)
-    truth = load_truth(
-        masks,
-        images,
-        labels,
-        read_classes(classes) if classes is not None else None,
-        definition,
-    )
     if train_images is not None and not train_images.is_dir():
         raise UsageError(f"--train {train_images}: is not a folder of class folders")
-    backend = choose_backend(allow_unsafe=unsafe_no_sandbox)
+    with ThreadPoolExecutor(1) as thread:  # trying the sandbox is waiting, mostly
+        choice = thread.submit(choose_backend, allow_unsafe=unsafe_no_sandbox)
+        truth = load_truth(
+            masks,
+            images,
+            labels,
+            read_classes(classes) if classes is not None else None,
+            definition,
+        )
+        backend = choice.result()
     with stages() as progress:
         report = score_submission(
             zip_path,
@@ -110,6 +113,7 @@ def score(
             independent=not no_independent,
             probed=probed,
             progress=progress,
+            meanwhile=prepare_report,
         )
     written = write_report(report, out, audience)
     click.echo(

@@ -8,6 +8,7 @@ they also differ in lightness, so they survive a black-and-white print.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ RgbArray = npt.NDArray[np.uint8]  # (H, W, 3)
 MaskArray = npt.NDArray[np.bool_]  # (H, W)
 
 SIDE_PX = 224
+_THREADS = 2  # OpenCV and Pillow let go of the interpreter while they decode and encode
 AGREED_RGB = (86, 180, 233)  # sky blue: foreground in both
 EXTRA_RGB = (213, 94, 0)  # vermilion: predicted, but background
 MISSED_RGB = (240, 228, 66)  # yellow, striped with
@@ -51,7 +53,11 @@ def build_gallery(
     `true_masks`: staged stem → (H, W) bool, for the images that have a mask.
     Raises TruthError for an image of the course that cannot be read.
     """
-    return tuple(_entry(item, true_masks.get(item.stem), collected) for item in truth.items)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        drawn = threads.map(
+            lambda item: _entry(item, true_masks.get(item.stem), collected), truth.items
+        )
+        return tuple(drawn)
 
 
 def _entry(item: TruthItem, true_mask: MaskArray | None, collected: Collected) -> Gallery:

@@ -83,7 +83,7 @@ def html(report: Report, *, audience: Audience = "ta") -> str:
     measured = {measurement.id: measurement for measurement in report.measurements}
     style, script = page_source(TEMPLATES / "report.css"), page_source(TEMPLATES / "report.js")
     shots, left_out = choose_shots(report.gallery)
-    return _template().render(
+    return page_template().render(
         report=report,
         audience=audience,
         style=style,
@@ -205,7 +205,8 @@ def _flattened(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[st
 
 
 @cache
-def _template() -> Template:
+def page_template() -> Template:
+    """The page without a report, compiled once a process."""
     environment = page_environment(TEMPLATES)
     environment.filters.update(
         data_uri=_data_uri, run_status=words.run_status, severity_counts=words.severity_counts

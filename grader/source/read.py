@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from grader.source.facts import CallShape, ModuleFacts
 from grader.source.library_uses import find_library_uses
@@ -14,6 +15,8 @@ from grader.source.scan import Scan
 _PATH_LISTS = ("sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir")
 
 
+# The check, the command line and the diagnosis of a failure each read the same few dozen files.
+@lru_cache(maxsize=64)
 def read_module(data: bytes, path: str, python: tuple[int, int]) -> ModuleFacts | Unparsed:
     """The facts of `data`, the content of `path`, or the reason why it could not be parsed."""
     parsed = parse_source(data, path, python)
