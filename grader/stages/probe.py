@@ -99,10 +99,10 @@ class Bench:
 
 @frozen
 class Answers:
-    """What a pass gave: how its runs ended, staged name → label, and the measurements."""
+    """What a pass gave: how its runs ended, case → staged name → label, and the measurements."""
 
     statuses: tuple[CaseStatus, ...]
-    labels: Mapping[str, str] | None
+    labels: Mapping[str, Mapping[str, str]]
     measurements: tuple[Measurement, ...]
 
 
@@ -145,7 +145,7 @@ def answers_of(
     """What a pass gave, from its runs, what was collected of them and what was measured."""
     return Answers(
         statuses=tuple(run.status for run in runs),
-        labels=next((output.labels for output in outputs if output.labels is not None), None),
+        labels={output.case: output.labels for output in outputs if output.labels is not None},
         measurements=tuple(measurements),
     )
 
@@ -235,9 +235,14 @@ def _compare(
         if measurement.value is not None and measurement.per_item
     ]
     relabelled: int | None = None
-    if first.labels is not None:
-        known = answers.labels or {}
-        relabelled = sum(known.get(names[name]) != first.labels.get(name) for name in names)
+    if first.labels:
+        relabelled = sum(
+            any(
+                answers.labels.get(case, {}).get(names[name]) != labels.get(name)
+                for case, labels in first.labels.items()
+            )
+            for name in names
+        )
     return ProbePass(
         variation=variation.id,
         title=variation.title,
