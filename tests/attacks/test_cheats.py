@@ -193,3 +193,28 @@ def test_an_honest_submission_is_never_accused(grading: Grading, name: str) -> N
     differs, differs_on_the_same = RANDOM[name]
     assert bool(_passes(report)["varied"].relabelled) == differs or name in WITH_MASKS
     assert ("result.answers-vary" in _codes(report)) == differs_on_the_same
+
+
+def test_every_case_of_a_definition_is_probed(grading: Grading, tmp_path: Path) -> None:
+    one = _labels_only()
+    (case,) = (case for case in one.cases if not case.on_request)
+    accuracy = next(spec for spec in one.measurements if spec.id == "accuracy")
+    two = replace(
+        one,
+        cases=(*one.cases, replace(case, id="evaluate-again")),
+        measurements=(*one.measurements, replace(accuracy, id="again", case="evaluate-again")),
+    )
+    name = next(iter(CAUGHT))
+    report = score(
+        build_cheat("dishonest", name, grading.course, grading.truth, tmp_path),
+        grading.truth,
+        two,
+        choose_backend(),
+        independent=False,
+        probed=True,
+    )
+    varied = _passes(report)["varied"]
+    assert varied.statuses == ("finished", "finished")
+    lost = {change.id for change in varied.changes if change.is_suspicious}
+    assert lost >= {"accuracy", "again"}
+    assert "result.probe-disagrees" in _codes(report)
