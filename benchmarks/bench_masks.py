@@ -30,7 +30,7 @@ from grader.metrics.segmentation import foreground_iou
 from grader.model import OutputSpec
 from grader.readers.mask_image import read_mask_file, read_mask_images
 from grader.readers.reading import Expected
-from grader.sandbox.process import answer_of
+from grader.sandbox.helper import answer_of
 
 PAIRS = 200
 SIDE_PX = 224

@@ -88,7 +88,7 @@ def _smoke(
 ) -> list[Finding]:
     """Run every case for a moment on made-up images and lint what it wrote."""
     # Only here: these read images, and a check of the files alone needs neither numpy nor cv2.
-    from grader.sandbox.process import answer_of  # noqa: PLC0415
+    from grader.sandbox.helper import answer_of  # noqa: PLC0415
     from grader.stages.collect import collect  # noqa: PLC0415
     from grader.stages.run_cases import Staged, run_case, trained_checkpoint  # noqa: PLC0415
     from grader.stages.smoke_images import make_smoke_images  # noqa: PLC0415

@@ -39,7 +39,7 @@ from grader.readers.load import load_reader
 from grader.readers.reading import Expected
 from grader.readers.regular_file import RefusedFileError, read_regular_file
 from grader.sandbox import Backend
-from grader.sandbox.process import answer_of
+from grader.sandbox.helper import answer_of
 from grader.source.ready_made import ready_made_norms
 from grader.stages.compare_history import ReadLog, compare_log, read_log, same_logs
 from grader.stages.load_checkpoint import load_checkpoint

@@ -34,7 +34,7 @@ from grader.model import (
 from grader.provenance import describe_provenance, describe_volatile
 from grader.render.gallery import build_gallery
 from grader.sandbox import Backend
-from grader.sandbox.process import answer_of
+from grader.sandbox.helper import answer_of
 from grader.stages.award import award
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source

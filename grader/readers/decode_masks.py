@@ -1,7 +1,7 @@
 """Decode a stranger's masks in a process of its own, with limits that it sets on itself first.
 
-`grader.sandbox.process.answer_of` starts it, confined by the kernel. It reads a request from its
-standard input, one JSON document::
+`grader.sandbox.helper.answer_of` starts it, confined by the kernel. It reads a request, one
+JSON document::
 
     {"memory_bytes": …, "cpu_seconds": …, "folder": "/…/seg_maps",
      "files": [{"path": "a.png", "width_px": 224, "height_px": 224}, …]}
@@ -106,7 +106,7 @@ def _fit(pixels: MaskPixels, file: MaskFile) -> bytes:
 def request(
     folder: Path, files: Sequence[MaskFile], *, memory_bytes: int, cpu_seconds: int
 ) -> bytes:
-    """What the process wants on its standard input."""
+    """What the process is asked."""
     wanted = [
         {"path": file.path, "width_px": file.width_px, "height_px": file.height_px}
         for file in files

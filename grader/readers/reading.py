@@ -18,8 +18,8 @@ _MAX_ENTRIES = 20_000
 
 
 Launch = Callable[[str, bytes, Path], bytes]
-"""(module that serves, its standard input, the folder that it reads) → the standard output of a
-confined process, whatever became of it."""
+"""(module that serves, what it is asked, the folder that it reads) → the answer of a confined
+process, whatever became of it."""
 
 
 @frozen

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import marshal
 import os
-import platform
 import socket
 import subprocess
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,16 +15,11 @@ from typing import IO, Self
 
 from grader.errors import SandboxError
 from grader.sandbox.interpreter import find_interpreter
-from grader.sandbox.landlock import READ, build_landlock, landlock_abi
-from grader.sandbox.launch import Confinement, Launch
+from grader.sandbox.launch import Launch
 from grader.sandbox.privileges import find_covers
-from grader.sandbox.seccomp import decoder_filter
-from grader.sandbox.syscalls import syscall_numbers
 
 _INSIDE = Path(__file__).parent / "inside"
 _WAIT_SECONDS = 20.0
-# The helper's own limits end it long before; this is for one that the kernel holds up.
-_HELPER_SECONDS = 900.0
 
 
 def sealed_file(content: bytes) -> int:
@@ -176,48 +170,19 @@ def ask_version(program: str) -> str:
     return completed.stdout.strip()
 
 
-def answer_of(module: str, standard_input: bytes, folder: Path) -> bytes:
-    """What one of the grader's own helpers answers, whatever became of it.
-
-    `module` is a decoder of strangers' bytes with the functions `prepare()` and `serve(requested,
-    answered)`; between the two, the process gives up everything but reading below `folder` and
-    answering (see `grader.sandbox.inside.confined`). It limits its own memory and time, and is
-    given no variables of the grader's environment; its answer is for the caller to doubt.
-    """
-    order = sealed_file(marshal.dumps(dict(confinement(folder))))
-    argv = [sys.executable, "-I", "-m", "grader.sandbox.inside.confined", str(order), module]
+def start_helper(argv: Sequence[str], control: int) -> subprocess.Popen[bytes]:
+    """Start one of the grader's own helpers, which inherits the descriptor `control` and nothing
+    else, and which no signal of the terminal reaches. Raises SandboxError when that fails."""
     try:
-        completed = subprocess.run(
+        return subprocess.Popen(
             argv,
-            input=standard_input,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"PYTHONDONTWRITEBYTECODE": "1"},
-            pass_fds=[order],
-            timeout=_HELPER_SECONDS,
-            check=False,
+            pass_fds=[control],
+            cwd="/",
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as late:
-        return late.stdout or b""
     except OSError as error:
         raise SandboxError(f"{argv[0]} could not be started: {error}") from error
-    finally:
-        os.close(order)
-    return completed.stdout
-
-
-def confinement(folder: Path) -> Confinement:
-    """Reading below `folder` and computing, by the rules that this machine's kernel has; on one
-    without any, limits alone are left."""
-    machine = platform.machine()
-    try:
-        numbers = syscall_numbers(machine)
-    except SandboxError:
-        return Confinement(landlock=None, seccomp=b"", syscalls={})
-    abi = landlock_abi(numbers["landlock_create_ruleset"])
-    readable = [*find_interpreter().folders, folder]
-    return Confinement(
-        landlock=build_landlock(abi, [(path, READ) for path in readable]) if abi else None,
-        seccomp=decoder_filter(machine),
-        syscalls=numbers,
-    )

@@ -22,7 +22,7 @@ from grader.model import (
 )
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected, Launch, regular_files
-from grader.sandbox.process import answer_of
+from grader.sandbox.helper import answer_of
 from grader.stages.load_truth import truth_masks
 
 # The readers whose values have a place of their own in Collected.

@@ -90,7 +90,7 @@ def _checkpoints() -> dict[str, Any]:
 
 def _masks() -> dict[str, Any]:
     from grader.readers.decode_masks import MaskFile, read_frames, request
-    from grader.sandbox.process import answer_of
+    from grader.sandbox.helper import answer_of, end_helpers
     from tests.attacks.test_masks_and_csvs import MASKS, NAMES_OF_TABLES, SIDE_PX
 
     costs = {}
@@ -102,6 +102,7 @@ def _masks() -> dict[str, Any]:
             (folder / "a.png").write_bytes(make())
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             list(read_frames(answer_of("grader.readers.decode_masks", asked, folder), files))
+            end_helpers()  # what its copies took is known when it has ended
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             # of all so far: it grows at the first that takes more

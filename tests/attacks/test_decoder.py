@@ -8,29 +8,33 @@ has the filter alone, and docs/security.md says what that leaves open.
 from __future__ import annotations
 
 import _sqlite3
+import importlib.util
 import io
 import json
-import marshal
 import os
-import subprocess
+import signal
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
 from grader.readers.decode_masks import MaskFile, read_frames, request
 from grader.sandbox.direct import kernel_abi
+from grader.sandbox.helper import Helper, answer_of, confinement
 from grader.sandbox.launch import Confinement
-from grader.sandbox.process import answer_of, confinement, sealed_file
 from grader.sandbox.syscalls import syscall_numbers
 
 pytestmark = pytest.mark.attack
 
 # attempt → what refuses it
 LANDLOCK, FILTER = "Landlock", "seccomp, listed calls only"
+NONE_LEFT = "closed in the copy before it begins"
 ATTEMPTS = {
     "read the truth": LANDLOCK,
     "list the truth's folder": LANDLOCK,
@@ -51,6 +55,9 @@ ATTEMPTS = {
     "make a socket": FILTER,
     "make a pair of sockets": FILTER,
     "signal the grader": FILTER,
+    "signal the helper that it is a copy of": FILTER,
+    "change the memory of that helper": FILTER,
+    "use a descriptor that it was not given": NONE_LEFT,
     "trace the grader": FILTER,
     "read another process's memory by a call": FILTER,
     "make new memory executable": FILTER,
@@ -71,8 +78,22 @@ import ctypes, json, mmap, os, resource, socket, subprocess, threading
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+helper = os.getpid()
+
+
 def prepare():
     subprocess.run(["true"])  # whatever it loads on the way is loaded now
+
+
+def use_others():
+    own = {0, 1, 2, *given_to_it}
+    for descriptor in set(range(1024)) - own:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            continue
+        return
+    raise OSError("there is none")
 
 
 def called(number, *arguments):
@@ -81,6 +102,8 @@ def called(number, *arguments):
 
 
 def serve(requested, answered):
+    global given_to_it
+    given_to_it = requested.fileno(), answered.fileno()
     given = json.load(requested)
     mask, truth, grader = given["mask"], given["truth"], given["grader"]
     beside = os.path.dirname(mask)
@@ -104,6 +127,9 @@ def serve(requested, answered):
         "make a socket": lambda: socket.socket(),
         "make a pair of sockets": lambda: socket.socketpair(),
         "signal the grader": lambda: os.kill(grader, 0),
+        "signal the helper that it is a copy of": lambda: os.kill(helper, 0),
+        "change the memory of that helper": lambda: open(f"/proc/{helper}/mem", "r+b"),
+        "use a descriptor that it was not given": use_others,
         "trace the grader": lambda: called(given["calls"]["ptrace"], 16, grader, 0, 0),
         "read another process's memory by a call": lambda: called(
             given["calls"]["process_vm_readv"], grader, 0, 0, 0, 0, 0),
@@ -133,11 +159,33 @@ def serve(requested, answered):
             results[name] = "reached"
     answered.write(json.dumps(results).encode())
 """
+# Takes the process over at its first request, and waits for the next one's.
+_LINGERER = """
+import json, os, signal
+
+spoilt = []
+
+
+def prepare():
+    pass
+
+
+def serve(requested, answered):
+    question = requested.read().decode()
+    answer = {"process": os.getpid(), "spoilt": list(spoilt), "question": question}
+    answered.write(json.dumps(answer).encode())
+    spoilt.append(question)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    answered.close()
+    while question == "the attacker's":
+        pass
+"""
 _DRIVER = """
 import sys
-sys.path.insert(0, sys.argv[3])
+sys.path.insert(0, sys.argv[1])
 from grader.sandbox.inside.confined import main
-main(int(sys.argv[1]), sys.argv[2])
+main(sys.argv[2], int(sys.argv[3]))
 """
 
 
@@ -182,21 +230,37 @@ class Scene:
             "skipped": sorted(skipped),
             "shared": str(self.shared),
         }
-        descriptor = sealed_file(marshal.dumps(dict(order)))
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-c", _DRIVER, str(descriptor), "attacker", str(self.code)],
-                input=json.dumps(words).encode(),
-                capture_output=True,
-                pass_fds=[descriptor],
-                check=False,
-            )
-        finally:
-            os.close(descriptor)
-        assert done.returncode == 0, done.stderr.decode()
-        results: dict[str, str | int] = json.loads(done.stdout)
+        with closing_helper(self.helper("attacker")) as helper:
+            answer = helper.answer(order, json.dumps(words).encode())
+        assert answer is not None
+        results: dict[str, str | int] = json.loads(answer)
         assert results.pop("read its own mask") == len("a mask")
         return results
+
+    def helper(self, module: str) -> Helper:
+        """A helper whose module is one of the attacker's."""
+        return Helper([sys.executable, "-I", "-c", _DRIVER, str(self.code), module])
+
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class KeptBytes(io.BytesIO):
+    """What was written is there after it was closed."""
+
+    kept = b""
+
+    def close(self) -> None:
+        self.kept = self.getvalue()
+        super().close()
+
+
+@contextmanager
+def closing_helper(helper: Helper) -> Iterator[Helper]:
+    try:
+        yield helper
+    finally:
+        helper.end()
 
 
 @pytest.fixture
@@ -213,6 +277,7 @@ def scene(tmp_path: Path) -> Scene:
     scene.truth.write_text("the truth")
     (scene.masks / "link.png").symlink_to(scene.truth)
     (scene.code / "attacker.py").write_text(_ATTACKER)
+    (scene.code / "lingerer.py").write_text(_LINGERER)
     return scene
 
 
@@ -241,7 +306,50 @@ def test_without_walls_the_same_attempts_succeed(scene: Scene) -> None:
     finally:
         scene.shared.unlink(missing_ok=True)
     refused = {name for name, result in results.items() if result != "reached"}
-    assert refused <= _UNSURE
+    assert refused <= _UNSURE | {name for name, held in ATTEMPTS.items() if held == NONE_LEFT}
+
+
+@pytest.mark.parametrize("walls", [True, False], ids=["confined", "without walls"])
+def test_a_decoder_that_was_taken_over_does_not_reach_the_next_answer(
+    scene: Scene, walls: bool
+) -> None:
+    """Also where nothing else holds it: another process answers, and the first one is dead."""
+    order = (
+        confinement(scene.masks) if walls else Confinement(landlock=None, seccomp=b"", syscalls={})
+    )
+    with closing_helper(scene.helper("lingerer")) as helper:
+        answers = []
+        for question in ("the attacker's", "another's", "the attacker's", "another's"):
+            answered = helper.answer(order, question.encode())
+            assert answered is not None
+            answers.append(json.loads(answered))
+            assert not psutil.pid_exists(answers[-1]["process"])
+    assert [answer["question"] for answer in answers] == [
+        "the attacker's",
+        "another's",
+        "the attacker's",
+        "another's",
+    ]
+    assert [answer["spoilt"] for answer in answers] == [[], [], [], []]
+    assert len({answer["process"] for answer in answers}) == len(answers)
+
+
+def test_what_lingers_in_the_same_process_would_reach_the_next_answer(scene: Scene) -> None:
+    """Otherwise the test above would prove nothing."""
+    spec = importlib.util.spec_from_file_location("lingerer", scene.code / "lingerer.py")
+    assert spec is not None
+    assert spec.loader is not None
+    lingerer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lingerer)
+    before = {number: signal.getsignal(number) for number in _IGNORED}
+    try:
+        first, second = io.BytesIO(), KeptBytes()
+        lingerer.serve(io.BytesIO(b"one"), first)
+        lingerer.serve(io.BytesIO(b"two"), second)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert json.loads(second.kept)["spoilt"] == ["one"]
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "MPO"])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from grader.errors import InternalFault
 from grader.readers.decode_masks import READY, MaskFile, decode_file, read_frames, request
-from grader.sandbox.process import answer_of
+from grader.sandbox.helper import answer_of
 
 Mask = npt.NDArray[np.bool_]
 Encode = Callable[..., bytes]
