@@ -9,6 +9,7 @@ import platform
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -41,6 +42,7 @@ def describe_provenance(
     }
 
 
+@cache
 def installed_version(package: str) -> str | None:
     """The installed version of a distribution, None when it is not installed."""
     try:

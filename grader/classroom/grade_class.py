@@ -185,10 +185,11 @@ class _Ground:
         """The truth, loaded once."""
         if self._truth is None:
             # Here, because a class in which nothing is due needs no image library.
-            from grader.stages.load_truth import load_truth  # noqa: PLC0415
+            from grader.stages.load_truth import load_truth, require_truth  # noqa: PLC0415
             from grader.stages.read_classes import read_classes  # noqa: PLC0415
 
             setup = self.setup
+            require_truth(setup.masks, setup.images, self.assignment)
             classes = None if setup.classes is None else read_classes(setup.classes)
             self._truth = load_truth(
                 setup.masks, setup.images, setup.labels, classes, self.assignment
