@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grader.experiments import Ran, run_experiments
 from grader.model import (
     Assignment,
     CaseRun,
@@ -38,17 +38,19 @@ from grader.sandbox.helper import answer_of
 from grader.stages.award import award
 from grader.stages.check_layout import check_layout
 from grader.stages.check_source import check_source
-from grader.stages.collect import collect
+from grader.stages.collect import collect, get_ready_to_collect
 from grader.stages.compare_printed import compare_printed
 from grader.stages.inspect_zip import inspect_zip
 from grader.stages.load_checkpoint import load_checkpoint
 from grader.stages.load_truth import truth_masks
 from grader.stages.measure import measure
 from grader.stages.merge_findings import merge_findings
-from grader.stages.probe import Bench, answers_of, probe
 from grader.stages.run_cases import Staged, run_case, trained_checkpoint
 from grader.stages.stage_images import stage_images
 from grader.stages.unpack import unpack
+
+if TYPE_CHECKING:
+    from grader.experiments import Ran
 
 Progress = Callable[[str], None]
 
@@ -122,21 +124,22 @@ def score(
         journey.findings += inspected.findings
         layout = _open(journey, inspected)
         outputs: tuple[Collected, ...] = ()
-        ran = Ran()
+        ran: Ran | None = None
         evaluated: IndependentEvaluation | None = None
         if layout is not None:
             if staged_images is None:
                 with journey.stage("stage_images", "copying the images under neutral names"):
                     stage_images(truth, journey.images)
             trained = _train(journey, layout, train_images)
-            with _prepared(journey):
+            with _meanwhile(journey):
                 outputs = _run(journey, layout, trained)
             if independent and assignment.checkpoint is not None:
                 with journey.stage("independent", "evaluating the checkpoint independently"):
                     evaluated = _evaluate(journey, layout, trained, _joined(outputs))
             ran = _experiment(journey, layout, outputs, independent=independent)
         with journey.stage("measure", "measuring"):
-            measurements, noted = measure(outputs, truth, assignment, ran.gathered, ran.void)
+            gathered, void = (ran.gathered, ran.void) if ran is not None else ({}, {})
+            measurements, noted = measure(outputs, truth, assignment, gathered, void)
             awards = award(assignment, measurements)
         evidence: Probe | None = None
         if layout is not None:
@@ -160,7 +163,7 @@ def score(
             independent=evaluated,
             gallery=gallery,
             probe=evidence,
-            experiments=ran.experiments,
+            experiments=ran.experiments if ran is not None else (),
             provenance=describe_provenance(inspected, truth, assignment, backend),
             volatile=describe_volatile(started, journey.durations),
         )
@@ -197,10 +200,11 @@ def _train(journey: _Journey, layout: CheckedLayout, train_images: Path | None) 
 
 
 @contextmanager
-def _prepared(journey: _Journey) -> Iterator[None]:
-    """Do what needs no answers while the student's program makes them: here the grader waits."""
+def _meanwhile(journey: _Journey) -> Iterator[None]:
+    """Do what needs no answers while the student's program makes them: the grader only waits."""
     with ThreadPoolExecutor(1) as thread:
         jobs: list[Future[object]] = [
+            thread.submit(get_ready_to_collect),
             thread.submit(truth_masks, journey.truth),
             thread.submit(journey.meanwhile),
         ]
@@ -230,10 +234,13 @@ def _experiment(
     outputs: Sequence[Collected],
     *,
     independent: bool,
-) -> Ran:
+) -> Ran | None:
     """The experiments and layers of the definition, where it has any."""
     if not journey.assignment.experiments and not journey.assignment.probes:
-        return Ran()
+        return None
+    # Only here: most assignments have none.
+    from grader.experiments import run_experiments  # noqa: PLC0415
+
     with journey.stage("experiments", "looking at each experiment"):
         ran = run_experiments(
             layout,
@@ -305,6 +312,9 @@ def _probe(
     outputs: Sequence[Collected],
     measurements: Sequence[Measurement],
 ) -> Probe:
+    # Only here: most runs are not probed.
+    from grader.stages.probe import Bench, answers_of, probe  # noqa: PLC0415
+
     repeated = {case.id for case in journey.assignment.cases if not case.on_request}
     runs = [run for run in journey.runs if run.case in repeated]
     bench = Bench(

@@ -29,8 +29,8 @@ def check_out(out: Path, option: str = "--out") -> None:
 
 
 def prepare_report() -> None:
-    """Load what `write_report` needs, ahead of it."""
-    from grader.render import json_report  # noqa: F401
+    """Load what shows a report, ahead of it."""
+    from grader.render import json_report, text  # noqa: F401
     from grader.render.html import page_template
 
     page_template()

@@ -27,7 +27,6 @@ from grader.cli.options import (
 from grader.cli.output import check_out, prepare_report, stages, write_report
 from grader.errors import UsageError
 from grader.model import Severity, Verdict
-from grader.render.text import text
 from grader.sandbox import choose_backend
 from grader.score import score as score_submission
 from grader.stages.load_truth import load_truth, require_truth
@@ -115,6 +114,8 @@ def score(
             progress=progress,
             meanwhile=prepare_report,
         )
+    from grader.render.text import text  # by now `prepare_report` has loaded it
+
     written = write_report(report, out, audience)
     click.echo(
         text(report, audience=audience, ansi=sys.stdout.isatty() and "NO_COLOR" not in os.environ)

@@ -25,7 +25,7 @@ from grader.readers.mask_pixels import THRESHOLD, RefusedMaskError, decode_mask
 from grader.readers.reading import Expected, Launch, Reading, counted, find_folder, regular_files
 
 # The decoder's own needs, and a decoded RGBA image of the largest size with its copies.
-_DECODER = "grader.readers.decode_masks"
+DECODER = "grader.readers.decode_masks"
 _DECODER_BYTES = 256 << 20
 _BYTES_PER_PIXEL = 16
 _DECODER_CPU_SECONDS = 30
@@ -209,7 +209,7 @@ def decode_frames(folder: Path, files: Sequence[MaskFile], launch: Launch) -> It
         if not rest:
             return
         asked = request(folder, rest, memory_bytes=memory_bytes, cpu_seconds=_DECODER_CPU_SECONDS)
-        for frame in read_frames(launch(_DECODER, asked, folder), rest):
+        for frame in read_frames(launch(DECODER, asked, folder), rest):
             done += 1
             yield frame
         if done < len(files):

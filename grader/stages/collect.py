@@ -21,12 +21,18 @@ from grader.model import (
     Truth,
 )
 from grader.readers.load import load_reader
+from grader.readers.mask_image import DECODER
 from grader.readers.reading import Expected, Launch, regular_files
-from grader.sandbox.helper import answer_of
+from grader.sandbox.helper import answer_of, get_ready
 from grader.stages.load_truth import truth_masks
 
 # The readers whose values have a place of their own in Collected.
 _LABELS, _MASKS = "labels_csv", "mask_images"
+
+
+def get_ready_to_collect() -> None:
+    """Start what will decode images, so that it stands ready when there are some."""
+    get_ready(DECODER)
 
 
 def collect(
