@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from benchmarks.similarity_classes import obfuscate
 from benchmarks.similarity_classes.generate import submission
 from benchmarks.similarity_classes.obfuscate import HARD, STANDARD, Files
+from benchmarks.similarity_classes.rewrite import PARTIAL as REWRITTEN_PARTS
+from benchmarks.similarity_classes.rewrite import WHOLE as REWRITTEN
 
 PARTIAL = 0.3  # of the lines of a partial copy of the standard kind
 
@@ -38,6 +40,15 @@ def hard_class(number: int, seed: int, lines: int = 500) -> PlantedClass:
         )
     ]
     return _planted(number, seed, lines, [*partial, *HARD.items(), *partial, *HARD.items()])
+
+
+def rewritten_class(number: int, seed: int, lines: int = 500) -> PlantedClass:
+    """Obfuscators of another kind, each on a whole program, and three mixtures on 30 % of one."""
+    partial = {
+        f"{PARTIAL:.0%} partial, {name}": (PARTIAL, change)
+        for name, change in REWRITTEN_PARTS.items()
+    }
+    return _planted(number, seed, lines, [*REWRITTEN.items(), *partial.items()])
 
 
 def _planted(

@@ -1,7 +1,7 @@
 """One submission's Python → hashes: order-free features, winnowed k-grams, units.
 
 Channel A, free of order: statements and calls (hashes of whole subtrees), and the shapes of calls
-(callee, keywords, constants), which survive when arguments are pulled out. Channel B, in order:
+(callee, constants in any order), which survive when arguments are pulled out. Channel B, in order:
 k-grams of tokens, winnowed (Schleimer, Wilkerson & Aiken, SIGMOD 2003): every match of at least
 WINDOW + K − 1 tokens is found.
 """
@@ -25,13 +25,13 @@ from grader.similarity.source.slice_hashes import Hashes, SliceHashes, text_hash
 from grader.similarity.source.symbols import Symbols
 
 # Raised whenever the same text gets other hashes: old caches and archives are told apart by it.
-VERSION = 1
+VERSION = 2
 
 K, WINDOW = 24, 8
 # beside STATEMENT, CALL, SHAPE: a k-gram, a feature before temporaries were put in their places
 GRAM, AS_WRITTEN = 3, 4
 _BASE_K = 12  # a stretch of as many tokens that stands in the base code is base code
-_BASE_SHARE = 0.5  # a k-gram with at least this part of base code is base code
+_BASE_SHARE = 0.5  # K tokens with at least this part of base code are base code
 # a call is a statement's value, or a part of it: one space of hashes
 _SALTS = np.array([0, 0, 0x5A17, 0x96A3, 0], np.uint64)
 
@@ -45,9 +45,9 @@ class Tokens:
     """The canonical sequence of one submission.
 
     `tokens` (n,) 64-bit, `lines` (n,), `units` (n,); text `i` of the tree has the tokens
-    `starts[i]` to `starts[i + 1]`. `features` (m, 5): kind, start, end, unit, line; SHAPE features
-    are slices of `shapes`. `plain` (p,) are the tokens before temporaries were put in their
-    places, and `plain_slices` (m, 2) the features in them.
+    `starts[i]` to `starts[i + 1]`. `features` (m, 5): kind, start, end, unit, place; SHAPE features
+    are slices of `shapes`, and stand at token `place` like all others. `plain` (p,) are the tokens
+    before temporaries were put in their places, and `plain_slices` (m, 2) the features in them.
     """
 
     tokens: Hashes
@@ -188,14 +188,15 @@ def _joined(sequences: list[Sequence], meanings: Hashes) -> Tokens:
         tokens.append(symbols[order])
         lines.append(_array(sequence.lines)[order])
         units.append(_array(sequence.units)[order] + num_units)
-        shapes.append(meanings[_array(sequence.shapes)])
         rows = _array(sequence.features).reshape(-1, 5).copy()
+        shapes.append(_sorted_shapes(meanings[_array(sequence.shapes)], rows))
         slices.append(rows[:, 1:3] + num_plain)
         whole = rows[:, 0] != SHAPE
         rows[whole, 1] = first[rows[whole, 1]] + start
         rows[whole, 2] = last[rows[whole, 2] - 1] + start
         rows[~whole, 1:3] += num_shapes
         rows[:, 3] += num_units
+        rows[:, 4] = first[rows[:, 4]] + start
         features.append(rows)
         starts.append(start + len(order))
         num_units += sequence.num_units
@@ -212,6 +213,15 @@ def _joined(sequences: list[Sequence], meanings: Hashes) -> Tokens:
         plain=np.concatenate(plain),
         plain_slices=np.concatenate(slices),
     )
+
+
+def _sorted_shapes(shapes: Hashes, rows: Ints) -> Hashes:
+    """Behind the callee of each shape its constants, in an order that is no student's."""
+    starts = rows[rows[:, 0] == SHAPE, 1]
+    first = np.zeros(len(shapes), np.bool_)
+    first[starts] = True
+    order = np.lexsort((shapes, ~first, np.cumsum(first)))
+    return shapes[order]
 
 
 def _array(values: object) -> Ints:
@@ -243,7 +253,7 @@ def fingerprint(tree: SourceTree, base: BaseCode = NO_BASE) -> Fingerprint:
     passed = sum(base.files.get(file_hash(text), 0) for text in tree.texts) if base.files else 0
     covered = base_tokens(tokens, base)
     hashes, rows = feature_hashes(tokens)
-    kept = ~_is_in(hashes, base.features)
+    kept = ~(_is_in(hashes, base.features) | _amid_base(tokens, rows, covered))
     grams, places = _own_grams(tokens, covered)
     return Fingerprint(
         name=tree.name,
@@ -274,6 +284,21 @@ def base_tokens(tokens: Tokens, base: BaseCode) -> npt.NDArray[np.bool_]:
     np.add.at(depth, starts, 1)
     np.add.at(depth, starts + _BASE_K, -1)
     return np.cumsum(depth[:-1]) > 0
+
+
+def _amid_base(tokens: Tokens, rows: Ints, covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(m,) whether the K tokens around a feature are base code: an edited number in a line of it
+    makes nobody's own statement. The same rule as for k-grams."""
+    if not covered.any():
+        return np.zeros(len(rows), np.bool_)
+    sizes = np.where(rows[:, 0] == SHAPE, 1, rows[:, 2] - rows[:, 1])
+    texts = np.searchsorted(tokens.starts, rows[:, 4], "right")
+    wide = np.maximum(sizes, K)
+    first = np.maximum(rows[:, 4] - (wide - sizes) // 2, tokens.starts[texts - 1])
+    last = np.minimum(first + wide, tokens.starts[texts])
+    base = np.concatenate([[0], np.cumsum(covered)])
+    amid: npt.NDArray[np.bool_] = base[last] - base[first] >= _BASE_SHARE * (last - first)
+    return amid
 
 
 def _digest(tree: SourceTree, tokens: Tokens, base: BaseCode) -> int:

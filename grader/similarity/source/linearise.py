@@ -20,6 +20,7 @@ k-grams are all hashed from one array of prefix sums (grader/similarity/source/s
 from __future__ import annotations
 
 import ast
+import operator
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -27,12 +28,15 @@ from functools import cache
 
 from grader.similarity.source.symbols import Namespace, Symbols
 
+Number = int | float
+
 # Kinds of features: how much context a feature holds.
 STATEMENT, CALL, SHAPE = 0, 1, 2
 
 _MIN_FEATURE_TOKENS = 3  # `x = y` says nothing
 _UNIT_STATEMENTS = 40  # module-level code is cut into units of as many statements
 
+_LARGEST, _LARGEST_POWER = 1e18, 64  # of numbers that are computed: beyond, nobody means them
 _COMMUTES = (ast.Add, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
 _MIRRORED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
 _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -72,9 +76,9 @@ class Sequence:
     """The tokens of one text, its features and its units.
 
     `tokens`, `lines`, `units`: one number a token. `shapes` is a second sequence: of each call
-    only callee, keywords and constants. `features` holds five numbers each: kind, start, end (a
-    slice of `tokens`, of `shapes` for SHAPE), unit, line. Units are functions, class bodies and
-    stretches of module-level code.
+    only callee and constants. `features` holds five numbers each: kind, start, end (a
+    slice of `tokens`, of `shapes` for SHAPE), unit, first token. Units are functions, class bodies
+    and stretches of module-level code.
     """
 
     tokens: array[int] = field(default_factory=_numbers)
@@ -164,8 +168,8 @@ class Linearise:
         out.lines.append(self._line)
         out.units.append(self._unit)
 
-    def _feature(self, kind: int, start: int, end: int, line: int) -> None:
-        self.out.features.extend((kind, start, end, self._unit, line))
+    def _feature(self, kind: int, start: int, end: int, place: int) -> None:
+        self.out.features.extend((kind, start, end, self._unit, place))
 
     def _expr(self, node: ast.AST) -> None:
         handler = self._handlers.get(type(node))
@@ -240,12 +244,11 @@ class Linearise:
     def _whole(self, node: ast.AST) -> None:
         """An expression that stands for a statement: a feature of its own."""
         start = len(self.out.tokens)
-        line = self._line
         self._expr(node)
         end = len(self.out.tokens)
         # of a call there is a feature already
         if end - start >= _MIN_FEATURE_TOKENS and type(node) is not ast.Call:
-            self._feature(STATEMENT, start, end, line)
+            self._feature(STATEMENT, start, end, start)
 
     def _on_Expr(self, node: ast.Expr) -> None:
         value = node.value
@@ -278,19 +281,24 @@ class Linearise:
     def _assign(self, targets: list[ast.expr], value: ast.expr) -> None:
         start = len(self.out.tokens)
         self._node("Assign")
+        first = type(targets[0]) is ast.Name and targets[0].id not in self._bound
         for target in targets:
             self._target(target)
         value_start = len(self.out.tokens)
         self._whole(value)
         if len(targets) == 1 and type(targets[0]) is ast.Name:
-            self._scope.assigned[targets[0].id] = (start, value_start, len(self.out.tokens))
+            name = targets[0].id
+            self._scope.assigned[name] = (start, value_start, len(self.out.tokens))
+            if first and not self._functions:
+                number = _folded(value)
+                if number is not None:
+                    self._names.constants[name] = _spelled(number)
 
     def _on_AugAssign(self, node: ast.AugAssign) -> None:
         target = node.target
         self._node("Assign")
         self._target(target)
         start = len(self.out.tokens)
-        line = self._line
         self._node("BinOp")
         self._node(type(node.op).__name__)
         if isinstance(target, ast.Name):
@@ -298,7 +306,7 @@ class Linearise:
         else:
             self._expr(target)
         self._expr(node.value)
-        self._feature(STATEMENT, start, len(self.out.tokens), line)
+        self._feature(STATEMENT, start, len(self.out.tokens), start)
 
     def _target(self, node: ast.expr) -> None:
         """Only a target with an index is written: what a plain one is called says nothing."""
@@ -316,7 +324,7 @@ class Linearise:
             self._target(node.value)
 
     def _bind(self, name: str) -> None:
-        self._bound.add(name)
+        self._names.bind(name)
         if self._in_class:
             self._symbols.attrs.bound.add(name)
         stores = self._scope.stores
@@ -425,7 +433,7 @@ class Linearise:
         stores = self._scope.stores
         for argument in (*every, arguments.vararg, arguments.kwarg):
             if argument is not None:
-                self._bound.add(argument.arg)
+                self._names.bind(argument.arg)
                 stores[argument.arg] = stores.get(argument.arg, 0) + 1
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
@@ -462,9 +470,9 @@ class Linearise:
         self._emit(self._names[name])
 
     def _on_Attribute(self, node: ast.Attribute) -> None:
-        symbol = self._library(node)
-        if symbol is not None:
-            self._emit(symbol)
+        library = self._library_path(node)
+        if library is not None:
+            self._emit(self._symbols.libraries[library])
             return
         inner: ast.expr = node
         while isinstance(inner, ast.Attribute):
@@ -472,8 +480,8 @@ class Linearise:
             inner = inner.value
         self._expr(inner)
 
-    def _library(self, node: ast.AST) -> int | None:
-        """The symbol of `alias.a.b`, when the alias is a library's."""
+    def _library_path(self, node: ast.AST) -> str | None:
+        """The full name of `alias.a.b`, when the alias is a library's."""
         parts: list[str] = []
         while type(node) is ast.Attribute:
             parts.append(node.attr)
@@ -485,7 +493,7 @@ class Linearise:
             return None
         parts.append(path)
         parts.reverse()
-        return self._symbols.libraries[".".join(parts)]
+        return ".".join(parts)
 
     def _on_Constant(self, node: ast.Constant) -> None:
         self._emit(self._constant(node.value))
@@ -493,14 +501,16 @@ class Linearise:
     def _constant(self, value: object) -> int:
         if isinstance(value, str | bytes):
             return self._symbols.nodes["Text"]
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = hex(value)  # str() of a number of 5000 digits is refused
-        return self._symbols.values[str(value)]
+        return self._symbols.values[_spelled(value)]
 
-    def _constant_or(self, other: int, node: ast.expr) -> int:
-        return self._constant(node.value) if isinstance(node, ast.Constant) else other
+    def _in_shape(self, node: ast.expr) -> int:
+        """What a shape holds of an argument: its constant, or that there is one."""
+        if type(node) is ast.Name and node.id not in self._aliases:
+            return self._names[node.id]  # a constant's name, as it turns out at the end
+        if isinstance(node, ast.Constant):
+            return self._constant(node.value)
+        number = _folded(node)
+        return self._symbols.nodes["?"] if number is None else self._constant(number)
 
     def _on_JoinedStr(self, node: ast.JoinedStr) -> None:  # noqa: ARG002 - text, whatever is in it
         self._node("Text")
@@ -524,6 +534,13 @@ class Linearise:
 
     def _on_BinOp(self, node: ast.BinOp) -> None:
         left, right = node.left, node.right
+        if isinstance(node.op, ast.Mod) and _is_text(left):
+            self._node("Text")
+            return
+        number = _folded(node)
+        if number is not None:
+            self._emit(self._constant(number))
+            return
         if isinstance(left, ast.Constant) and isinstance(node.op, _COMMUTES):
             left, right = right, left
         self._node("BinOp")
@@ -542,8 +559,8 @@ class Linearise:
             return
         self._node("Compare")
         self._expr(node.left)
-        for operator, value in zip(node.ops, node.comparators, strict=True):
-            self._node(type(operator).__name__)
+        for comparison, value in zip(node.ops, node.comparators, strict=True):
+            self._node(type(comparison).__name__)
             self._expr(value)
 
     def _compare(self, left: ast.expr, operator: type[ast.cmpop], right: ast.expr) -> None:
@@ -560,47 +577,55 @@ class Linearise:
 
     def _on_Call(self, node: ast.Call) -> None:
         out, symbols = self.out, self._symbols
-        self._line = line = node.lineno
+        self._line = node.lineno
         start = len(out.tokens)
         function = node.func
+        if (
+            type(function) is ast.Attribute
+            and function.attr == "format"
+            and _is_text(function.value)
+        ):
+            self._node("Text")  # as an f-string
+            return
         self._node("Call")
-        library = self._library(function)
-        is_super = False
+        library = self._library_path(function)
+        arguments = node.args
         if library is not None:
-            self._emit(library)
-            callee = library
+            callee = symbols.functions[library.rpartition(".")[2]]
+            self._emit(callee)
+        elif type(function) is ast.Attribute:
+            # `x.sum(0)` is `torch.sum(x, 0)`, and a method is a function of its object.
+            callee = symbols.methods[function.attr]
+            self._emit(callee)
+            arguments = [function.value, *arguments]
+        elif type(function) is ast.Name:
+            callee = self._names[function.id]
+            self._name(function.id)
+            if function.id == "super":
+                arguments = []  # `super(X, self)` is `super()`
         else:
-            if type(function) is ast.Attribute:
-                callee = symbols.attrs[function.attr]
-            elif type(function) is ast.Name:
-                callee = self._names[function.id]
-                is_super = function.id == "super"
-            else:
-                callee = symbols.nodes["Call"]
+            callee = symbols.nodes["Call"]
             self._expr(function)
         shape = [callee]
-        if not is_super:  # `super(X, self)` is `super()`
-            unknown = symbols.nodes["?"]
-            for argument in node.args:
-                shape.append(self._constant_or(unknown, argument))
-                self._expr(argument)
-            # What a student calls a parameter says nothing, nor may it decide on the order.
-            keywords = node.keywords
-            if library is not None and len(keywords) > 1:
-                keywords = sorted(keywords, key=_keyword_name)
-            for keyword in keywords:
-                spelling = keyword.arg if library is not None else None
-                symbol = symbols.nodes[f"{spelling or '*'}="]
-                shape.append(symbol)
-                shape.append(self._constant_or(unknown, keyword.value))
-                self._emit(symbol)
-                self._expr(keyword.value)
+        for argument in arguments:
+            shape.append(self._in_shape(argument))
+            self._expr(argument)
+        # What a student calls a parameter says nothing, nor may it decide on the order.
+        keywords = node.keywords
+        if library is not None and len(keywords) > 1:
+            keywords = sorted(keywords, key=_keyword_name)
+        for keyword in keywords:
+            spelling = keyword.arg if library is not None else None
+            shape.append(self._in_shape(keyword.value))
+            self._emit(symbols.nodes[f"{spelling or '*'}="])
+            self._expr(keyword.value)
         end = len(out.tokens)
         if end - start >= _MIN_FEATURE_TOKENS:
-            self._feature(CALL, start, end, line)
-        shape_start = len(out.shapes)
-        out.shapes.extend(shape)
-        self._feature(SHAPE, shape_start, shape_start + len(shape), line)
+            self._feature(CALL, start, end, start)
+        if len(shape) >= _MIN_FEATURE_TOKENS:
+            shape_start = len(out.shapes)
+            out.shapes.extend(shape)
+            self._feature(SHAPE, shape_start, shape_start + len(shape), start)
 
     def _on_Subscript(self, node: ast.Subscript) -> None:
         self._node("Subscript")
@@ -654,6 +679,56 @@ class Linearise:
         self._node("MatchStar")
         if node.name:
             self._bind(node.name)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def _folded(node: ast.expr) -> Number | None:
+    """The number that an expression of numbers stands for: 7 * 32 is 224."""
+    number: object = None
+    if isinstance(node, ast.Constant):
+        number = node.value
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        operand = _folded(node.operand)
+        number = None if operand is None else -operand
+    elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        right = _folded(node.right)
+        left = None if right is None else _folded(node.left)
+        if left is not None and right is not None and max(abs(left), abs(right)) <= _LARGEST:
+            try:
+                number = _ARITHMETIC[type(node.op)](left, right)
+            except ArithmeticError:
+                return None
+    return number if type(number) in (int, float) else None  # type: ignore[return-value]
+
+
+def _power(base: Number, exponent: Number) -> object:
+    return base**exponent if abs(exponent) <= _LARGEST_POWER else None
+
+
+def _spelled(value: object) -> str:
+    """A constant: one spelling for 1, 1.0 and 0x1, and for 0.3 and 0.1 * 3."""
+    if isinstance(value, float):
+        if not value.is_integer():
+            return f"{value:.12g}"
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return hex(value)  # str() of a number of 5000 digits is refused
+    return str(value)
+
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[Number, Number], object]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: _power,
+}
 
 
 def _keyword_name(keyword: ast.keyword) -> str:

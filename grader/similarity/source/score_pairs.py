@@ -30,9 +30,8 @@ ANY_ORDER, IN_ORDER, UNWEIGHTED = 0, 1, 2
 _FEATURES = {STATEMENT: 1.0, CALL: 1.0, SHAPE: 0.5, AS_WRITTEN: 1.0}
 _GRAMS = {GRAM: 1.0}
 
-# K: with as many bits in one place, half of them count. k-grams come thicker than statements do,
-# but overlap; in a class of 200 these are 9 features and 5 k-grams.
-_ENOUGH = {ANY_ORDER: 60.0, IN_ORDER: 30.0, UNWEIGHTED: 10.0}
+# K: with as many bits in one place, half of them count; in a class of 200 these are 9 features.
+_ENOUGH = {ANY_ORDER: 60.0, IN_ORDER: 60.0, UNWEIGHTED: 10.0}
 _WHOLE = 6  # the power of a containment with which K stops to matter
 _EVERYWHERE = 8  # how sharply the idf-free weight falls when (nearly) everybody has a feature
 

@@ -60,6 +60,27 @@ SAME = {
         "def f(a):\n    logger.info('x')\n    return -a",
         "def f(a):\n    return -a",
     ),
+    "method style": (
+        "def f(a):\n    return F.relu(torch.sum(a, 1))",
+        "def f(a):\n    return a.sum(1).relu()",
+    ),
+    "other library": (
+        "import numpy as np\nx = np.clip(np.zeros((2, 3)), 0, 1)",
+        "x = torch.clamp(torch.zeros((2, 3)), 0, 1)",
+    ),
+    "function of an object": (
+        "class A:\n    def grow(self, n):\n        return n\na = A()\na.grow(3), a.grow(4)",
+        "class A:\n    def grow(self, n):\n        return n\na = A()\ngrow(a, 3), grow(a, 4)",
+    ),
+    "in place": ("def f(a):\n    return a.add_(1)", "def f(a):\n    return a.add(1)"),
+    "sum of numbers": ("x = nn.Linear(7 * 32, 2 ** 4)", "x = nn.Linear(200 + 24, 16)"),
+    "rounded": ("x = nn.Dropout(0.1 * 3)", "x = nn.Dropout(0.3)"),
+    "named number": (
+        "RATE = 0.25\nx = nn.Dropout(RATE), RATE",
+        "RATE = 0.25\nx = nn.Dropout(0.25), 0.25",
+    ),
+    "formatted": ("x = open('{}.txt'.format(3))", "x = open(f'{3}.txt')"),
+    "percent": ("x = open('%d.txt' % 3)", "x = open('3.txt')"),
     "own keywords": (
         "def g(a, b):\n    return a - b\nx = g(b=1, a=2)",
         "def g(p, q):\n    return p - q\nx = g(q=1, p=2)",
@@ -80,6 +101,19 @@ OTHER = {
     "operands of a difference": ("def f(a):\n    return 1 - a", "def f(a):\n    return a - 1"),
     "library keywords": ("x = nn.Conv2d(3, 8, padding=1)", "x = nn.Conv2d(3, 8, stride=1)"),
     "methods of libraries": ("def f(a):\n    return a.mean()", "def f(a):\n    return a.sum()"),
+    "a name for two numbers": (
+        "r = 0.25\nx = nn.Dropout(r), r\nr = 0.5",
+        "r = 0.25\nx = nn.Dropout(0.25), 0.25\nr = 0.5",
+    ),
+    "a parameter called as a number is": (
+        "r = 0.25\ndef f(r):\n    return nn.Dropout(r), r",
+        "r = 0.25\ndef f(r):\n    return nn.Dropout(0.25), 0.25",
+    ),
+    "own method": (
+        "class A:\n    def mean(self):\n        return 1\nA().mean()",
+        "class A:\n    def size(self):\n        return 1\nA().mean()",
+    ),
+    "division by zero": ("x = nn.Dropout(1 / 0)", "x = nn.Dropout(2 / 0)"),
     "comparisons": ("def f(a, b):\n    return a < b[0]", "def f(a, b):\n    return a <= b[0]"),
 }
 
