@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.model import CaseStatus, Measurement, Truth, TruthItem
@@ -111,6 +111,7 @@ def replace_statuses(answers: Answers, status: CaseStatus) -> Answers:
 
 
 @given(worse=st.integers(0, 60), better=st.integers(0, 60))
+@example(worse=0, better=53)
 def test_the_sign_test_is_a_probability_and_falls_with_losses(worse: int, better: int) -> None:
     chance = sign_test(worse, better)
     assert 0.0 < chance <= 1.0
