@@ -130,6 +130,7 @@ class Linearise:
         self._aliases = aliases
         self._line = 1
         self._scope = _Scope()
+        self._constants: dict[tuple[type, object], int] = {}
         self._functions = 0  # how deep in functions
         self._statements = 0  # in this unit
         self._in_class = False
@@ -499,9 +500,14 @@ class Linearise:
         self._emit(self._constant(node.value))
 
     def _constant(self, value: object) -> int:
-        if isinstance(value, str | bytes):
+        kind = type(value)
+        if kind is str or kind is bytes:
             return self._symbols.nodes["Text"]
-        return self._symbols.values[_spelled(value)]
+        key = (kind, value)  # 1, 1.0 and True are one key to a dictionary
+        symbol = self._constants.get(key)
+        if symbol is None:
+            symbol = self._constants[key] = self._symbols.values[_spelled(value)]
+        return symbol
 
     def _in_shape(self, node: ast.expr) -> int:
         """What a shape holds of an argument: its constant, or that there is one."""
@@ -509,7 +515,7 @@ class Linearise:
             return self._names[node.id]  # a constant's name, as it turns out at the end
         if isinstance(node, ast.Constant):
             return self._constant(node.value)
-        number = _folded(node)
+        number = _folded(node) if type(node) in _COMPUTED else None
         return self._symbols.nodes["?"] if number is None else self._constant(number)
 
     def _on_JoinedStr(self, node: ast.JoinedStr) -> None:  # noqa: ARG002 - text, whatever is in it
@@ -519,11 +525,10 @@ class Linearise:
 
     def _on_UnaryOp(self, node: ast.UnaryOp) -> None:
         operand = node.operand
-        if isinstance(node.op, ast.USub) and isinstance(operand, ast.Constant):
-            value = operand.value
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._emit(self._constant(-value))
-                return
+        number = _folded(node)
+        if number is not None:
+            self._emit(self._constant(number))
+            return
         if isinstance(node.op, ast.Not) and isinstance(operand, ast.Compare):
             inverse = _INVERTED[type(operand.ops[0])]
             if len(operand.ops) == 1:
@@ -537,7 +542,7 @@ class Linearise:
         if isinstance(node.op, ast.Mod) and _is_text(left):
             self._node("Text")
             return
-        number = _folded(node)
+        number = _folded(node) if type(right) in _FOLDED else None
         if number is not None:
             self._emit(self._constant(number))
             return
@@ -721,6 +726,8 @@ def _spelled(value: object) -> str:
     return str(value)
 
 
+_COMPUTED = frozenset({ast.UnaryOp, ast.BinOp})
+_FOLDED = _COMPUTED | {ast.Constant}
 _ARITHMETIC: dict[type[ast.operator], Callable[[Number, Number], object]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
