@@ -34,8 +34,9 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """These tensors are tiny: threads would only wait for each other."""
-    torch.set_num_threads(2)
+    """These tensors are tiny: threads would only wait for each other, by spinning, and on a busy
+    machine so long that a test runs out of time."""
+    torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
