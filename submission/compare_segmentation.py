@@ -27,11 +27,12 @@ from errors import SubmissionError
 from explain.heatmaps import EXPLAINERS
 from models.folding import fold_batch_norm
 from models.loading import load_network
+from segmentation.mask_files import resized
 from segmentation.overlap import centred_ellipse, foreground_iou, read_mask
 from segmentation.refinement import REFINEMENTS, Mask, Pixels
 from segmentation.subject import EXPLAINER, REFINEMENT, THRESHOLD, smoothed
 from segmentation.thresholds import THRESHOLDS, Heatmap
-from training.files import write_atomically
+from training.files import sha256, write_atomically
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 SPLITS = 1000
@@ -42,9 +43,11 @@ Scores = dict[tuple[str, str, str], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class MaskedSet:
-    """Images at the network's side with their true masks, and the network they are shown to."""
+    """Images at the network's side, their true masks at their own size, and the network that the
+    images are shown to."""
 
     name: str
+    checkpoint_sha256: str
     network: torch.nn.Module
     pixels: npt.NDArray[np.uint8]  # (N, S, S, 3)
     inputs: torch.Tensor  # (N, 3, S, S), normalised
@@ -67,20 +70,14 @@ def load_set(name: str, checkpoint: Path, images: Path, masks: Path) -> MaskedSe
         raise SubmissionError(f"{masks}: no mask has the name of an image in {images}")
     loaded = load_network(checkpoint, Path(__file__).resolve().parent)
     pixels = np.stack([read_rgb(path, loaded.size_px) for path, _ in paired])
-    masks_read = tuple(read_mask(path) for _, path in paired)
-    for (path, _), mask in zip(paired, masks_read, strict=True):
-        if mask.shape != pixels.shape[1:3]:
-            raise SubmissionError(
-                f"{path}: its mask has {mask.shape[1]}×{mask.shape[0]} pixels; this comparison "
-                f"measures at the network's {loaded.size_px}×{loaded.size_px}"
-            )
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     return MaskedSet(
         name=name,
+        checkpoint_sha256=sha256(checkpoint.read_bytes()),
         network=fold_batch_norm(loaded.network),
         pixels=pixels,
         inputs=scaled(tensor, loaded.mean, loaded.std),
-        masks=masks_read,
+        masks=tuple(read_mask(path) for _, path in paired),
     )
 
 
@@ -101,7 +98,9 @@ def score(data: MaskedSet, explainers: Sequence[str]) -> Scores:
     def row(item: tuple[Pixels, Heatmap, Mask]) -> list[float]:
         pixels, heatmap, truth = item
         return [
-            foreground_iou(refine(pixels, heatmap, threshold(heatmap)), truth)
+            foreground_iou(
+                resized(refine(pixels, heatmap, threshold(heatmap)), *truth.shape), truth
+            )
             for threshold in THRESHOLDS.values()
             for refine in REFINEMENTS.values()
         ]
@@ -131,7 +130,7 @@ def chosen_on_one_half(scores: Scores, seed: int = 0) -> float:
 
 
 def tables(data: MaskedSet, scores: Scores) -> list[str]:
-    """Markdown: baselines and the chosen setting, then one table per refinement."""
+    """Markdown: baselines and the chosen setting, then one table per threshold."""
     everything = [np.ones_like(mask) for mask in data.masks]
     ellipses = [centred_ellipse(*mask.shape) for mask in data.masks]
 
@@ -142,9 +141,11 @@ def tables(data: MaskedSet, scores: Scores) -> list[str]:
     chosen = scores[EXPLAINER, THRESHOLD, REFINEMENT]
     best = max(scores, key=lambda key: scores[key].mean())
     lines = [
-        f"## {data.name}: {len(data.masks)} images",
+        f"### {data.name}: {len(data.masks)} images",
         "",
-        "| | mean IoU | median | worst tenth |",
+        f"Checkpoint with sha256 `{data.checkpoint_sha256}`, images of {data.pixels.shape[1]} px.",
+        "",
+        "| | mean IoU | median | 10th percentile |",
         "|---|---|---|---|",
         f"| everything foreground | {mean_iou(everything):.3f} | | |",
         f"| centred ellipse | {mean_iou(ellipses):.3f} | | |",
@@ -156,16 +157,19 @@ def tables(data: MaskedSet, scores: Scores) -> list[str]:
         f"{chosen_on_one_half(scores):.3f} | | |",
         "",
     ]
+    means = {key: values.mean() for key, values in scores.items()}
     explainers = list(dict.fromkeys(key[0] for key in scores))
-    for refinement in REFINEMENTS:
+    for threshold in THRESHOLDS:
         lines += [
-            f"Refinement: **{refinement}**",
+            f"Mean IoU, heatmaps cut at: **{threshold}**",
             "",
-            f"| explainer | {' | '.join(THRESHOLDS)} |",
-            "|---|" + "---|" * len(THRESHOLDS),
+            f"| explainer | {' | '.join(REFINEMENTS)} |",
+            "|---|" + "---|" * len(REFINEMENTS),
         ]
+        highest = max(value for (_, name, _), value in means.items() if name == threshold)
         for explainer in explainers:
-            cells = [f"{scores[explainer, name, refinement].mean():.3f}" for name in THRESHOLDS]
+            row = [means[explainer, threshold, refinement] for refinement in REFINEMENTS]
+            cells = [f"**{value:.3f}**" if value == highest else f"{value:.3f}" for value in row]
             lines.append(f"| {explainer} | {' | '.join(cells)} |")
         lines.append("")
     return lines

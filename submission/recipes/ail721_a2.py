@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
 from data.augmentation import Augmentation
 from data.class_folders import TestImage, list_class_folders, list_test_images
@@ -28,7 +27,7 @@ from explain.layer_attribution import attribute_layers
 from models.folding import fold_batch_norm
 from models.loading import ClassNames, find_class_names, load_network
 from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
-from segmentation.mask_files import write_mask
+from segmentation.mask_files import resized, write_mask
 from segmentation.subject import segment
 from training.devices import choose_compute, make_deterministic
 from training.distributed import join_group, leave_group
@@ -304,14 +303,9 @@ def _open(image: TestImage, size_px: int) -> _Opened | None:
 
 
 def _save_mask(mask: npt.NDArray[np.bool_], opened: _Opened, path: Path) -> None:
-    """`mask` at the image's own size; an edge lies where the interpolated mask crosses 1/2."""
-    if mask.shape != (opened.height_px, opened.width_px):
-        soft = Image.fromarray(mask.astype(np.uint8) * 255).resize(
-            (opened.width_px, opened.height_px), Image.Resampling.BILINEAR
-        )
-        mask = np.asarray(soft) > 127
+    """At the image's own size."""
     try:
-        write_mask(mask, path)
+        write_mask(resized(mask, opened.height_px, opened.width_px), path)
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be written ({error.strerror or error})") from error
 

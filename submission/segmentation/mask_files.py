@@ -23,6 +23,14 @@ _LOSSLESS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
+def resized(mask: Mask, height_px: int, width_px: int) -> Mask:
+    """`mask` at another size; an edge lies where the interpolated mask crosses 1/2."""
+    if mask.shape == (height_px, width_px):
+        return mask
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(image.resize((width_px, height_px), Image.Resampling.BILINEAR)) > 127
+
+
 def write_mask(mask: Mask, path: Path) -> None:
     """Write (H, W) bool as one channel of 0 and 255, in the format that `path` names.
 
