@@ -31,7 +31,7 @@ from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
 from grader.classroom.dask_engine import local_workers
 from grader.classroom.fingerprint import grader_identity
-from grader.classroom.records import ClassInfo, Fingerprint, Setup, Submitted
+from grader.classroom.records import ClassInfo, Door, Fingerprint, Setup, Submitted
 from grader.classroom.run import ClassRun
 from grader.classroom.store import make_store
 from grader.stages.load_truth import load_truth
@@ -128,7 +128,7 @@ def _graded(root: Path, course: Course, zips: Sequence[Submitted], workers: int)
         engine._threads = 1
         with make_store(Path(results), _info(course)) as store:
             first = [replace(one, key=f"warm{n}") for n, one in enumerate(zips[: 2 * workers])]
-            store.enrol([*first, *zips], "bench")
+            store.enrol(Door((*first, *zips)), "bench")
             ClassRun(store, engine, course.assignment, current, _silent).grade(first)
             start = time.perf_counter()
             ClassRun(store, engine, course.assignment, current, _silent).grade(zips)

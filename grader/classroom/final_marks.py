@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from grader.classroom.records import Adjustment, Entry, State
@@ -52,12 +52,14 @@ def marks_step(entry: Entry) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Which entries are exported, and why the others are not. A parked one is never a zero."""
+    """Which entries are exported, and why the others are not. A parked one is never a zero, and
+    neither is somebody who handed in nothing, unless the course says so (`zero_for_absent`)."""
 
     entries: tuple[Entry, ...]
     superseded: tuple[Entry, ...]
     undecided: tuple[Entry, ...]
     ungraded: tuple[Entry, ...]
+    absent: tuple[Entry, ...]
 
     @property
     def incomplete(self) -> tuple[Entry, ...]:
@@ -69,16 +71,33 @@ class Counting:
         )
 
 
+def zero_for_absent(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The same with 0 marks for those who handed in nothing."""
+    return tuple(
+        replace(entry, marks=Decimal(0)) if entry.state is State.ABSENT else entry
+        for entry in entries
+    )
+
+
 def counting(entries: Sequence[Entry]) -> Counting:
     """Sort the class by whether a mark can be handed out."""
     codes = {id(entry): {one.code for one in entry.submitted.findings} for entry in entries}
     superseded = [entry for entry in entries if SUPERSEDED in codes[id(entry)]]
     undecided = [entry for entry in entries if UNDECIDED in codes[id(entry)]]
     rest = [entry for entry in entries if not {SUPERSEDED, UNDECIDED} & codes[id(entry)]]
-    graded = [entry for entry in rest if entry.state is State.DONE and entry.marks is not None]
+    rest, absent = _parted(rest, lambda entry: entry.state is State.ABSENT and entry.marks is None)
+    final = {State.DONE, State.ABSENT}
+    graded, ungraded = _parted(rest, lambda entry: entry.state not in final or entry.marks is None)
     return Counting(
         entries=tuple(graded),
         superseded=tuple(superseded),
         undecided=tuple(undecided),
-        ungraded=tuple(entry for entry in rest if entry not in graded),
+        ungraded=tuple(ungraded),
+        absent=tuple(absent),
     )
+
+
+def _parted(
+    entries: Sequence[Entry], is_out: Callable[[Entry], bool]
+) -> tuple[list[Entry], list[Entry]]:
+    return [one for one in entries if not is_out(one)], [one for one in entries if is_out(one)]

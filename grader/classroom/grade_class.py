@@ -15,7 +15,15 @@ from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
 from grader.classroom.fingerprint import grader_identity, stamp_of
 from grader.classroom.plan import changes, penalties, plan
-from grader.classroom.records import ClassInfo, Fingerprint, Setup, State, Submitted
+from grader.classroom.records import (
+    Absent,
+    ClassInfo,
+    Door,
+    Fingerprint,
+    Setup,
+    State,
+    Submitted,
+)
 from grader.classroom.run import ClassRun, Told
 from grader.classroom.run_lock import only_run
 from grader.classroom.store import Store, make_store, open_store
@@ -40,45 +48,47 @@ class Workers:
 class Standing:
     """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
     names those that are no longer at the door, `stale` those whose result rests on something that
-    has changed."""
+    has changed, `absent` who of the roster handed in nothing."""
 
     due: int
     done: int
     parked: Mapping[str, str]
     gone: tuple[str, ...] = ()
+    absent: tuple[Absent, ...] = ()
     stale: Mapping[str, str] | None = None
 
 
 def grade_class(
     results: Path,
     setup: Setup,
-    submitted: Sequence[Submitted],
+    door: Door,
     workers: Workers,
     tell: Told,
     *,
     force: bool = False,
 ) -> Standing:
-    """Grade what is new or changed among `submitted`, and go on with what an earlier run left.
+    """Grade what is new or changed at the `door`, and go on with what an earlier run left.
 
     Raises GraderError when the class cannot be graded at all, or no longer; what is done is kept.
     """
-    if not submitted:
+    if not door.submitted:
         raise UsageError(
             f"{setup.submissions}: holds no submissions", hint="give the folder with the zips"
         )
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
-        due = plan(store, submitted, ground.current, assignment, who_grades(), force=force)
+        due = plan(store, door, ground.current, assignment, who_grades(), force=force)
         ground.remember()
         _grade(store, ground, due, workers, tell)
         states = store.states()
-        here = {one.key for one in submitted}
+        here = {one.key for one in door.submitted}
         return Standing(
             due=len(due),
             done=list(states.values()).count(State.DONE),
             parked=store.faults(),
             gone=tuple(key for key in states if key not in here),
+            absent=door.absent,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from grader.classroom.cases import Case, issued_number, names_of
 from grader.classroom.identify import KnownPeople, identify
 from grader.classroom.lateness import is_cut_off, late_days, late_seconds, lateness_in_words
 from grader.classroom.layouts import Arrival, read_layout
-from grader.classroom.records import Submitted
-from grader.classroom.roster import read_roster
-from grader.classroom.tell_apart import join_teams, tell_apart
+from grader.classroom.records import Absent, Door, Submitted
+from grader.classroom.roster import Person, read_roster
+from grader.classroom.tell_apart import join_teams, tell_apart, whole_teams
 from grader.errors import UsageError
 from grader.findings import found, quoted
 from grader.model import Assignment
@@ -30,18 +30,18 @@ _KEY_CHARS = 60  # of 120 that the store allows: a suffix has room
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=-]")
 
 
-def read_submissions(
+def read_door(
     folder: Path,
     assignment: Assignment,
     roster: Path | None = None,
     *,
     packed: Path | None = None,
-) -> tuple[Submitted, ...]:
-    """Read the layouts that `grader.classroom.layouts` tells of, sorted by key.
+) -> Door:
+    """Read the layouts that `grader.classroom.layouts` tells of; submissions are sorted by key.
 
     `roster` defaults to `roster.csv` in the folder, where there is one. Loose files (Gradescope
     unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`.
-    The keys depend on what lies in the folder alone.
+    The keys of submissions depend on what lies in the folder alone.
 
     Raises UsageError for a folder without submissions, a roster or metadata that cannot be read,
     and a place that cannot be written to.
@@ -54,17 +54,18 @@ def read_submissions(
         )
     if roster is None and (folder / ROSTER).is_file():
         roster = folder / ROSTER
-    people = KnownPeople(() if roster is None else read_roster(roster), known=roster is not None)
+    people = () if roster is None else read_roster(roster)
+    known = KnownPeople(people, known=roster is not None)
     place = packed or folder.absolute().with_name(f"{folder.absolute().name}.packed")
-    cases = [identify(_case(one, assignment, place), people, assignment) for one in arrivals]
-    cases = join_teams(cases)
-    cases = list(tell_apart(cases))
-    keys = _keys(cases)
-    return tuple(
-        sorted(
-            (_submitted(case, key, assignment) for key, case in zip(keys, cases, strict=True)),
-            key=lambda one: one.key,
-        )
+    cases = [identify(_case(one, assignment, place), known, assignment) for one in arrivals]
+    cases = whole_teams(list(tell_apart(join_teams(cases))), people)
+    here = {person.line for case in cases for person in case.people}
+    missing = [person for person in people if person.line not in here]
+    keys = _keys([*map(_case_key, cases), *(_person_key(one, assignment) for one in missing)])
+    submitted = [_submitted(case, keys.pop(0), assignment) for case in cases]
+    return Door(
+        submitted=tuple(sorted(submitted, key=lambda one: one.key)),
+        absent=tuple(_absent(one, key) for one, key in zip(missing, keys, strict=True)),
     )
 
 
@@ -104,12 +105,11 @@ def _packed(folder: Path, goal: Path) -> Path:
     return goal
 
 
-def _keys(cases: Sequence[Case]) -> list[str]:
-    """A key for each: the one that counts gets the plain one, the others a number."""
+def _keys(bases: Iterable[str]) -> list[str]:
+    """A key for each: the first gets the plain one, the others a number."""
     taken: dict[str, int] = {}
     keys = []
-    for case in cases:
-        base = _key(case)
+    for base in bases:
         taken[base.casefold()] = taken.get(base.casefold(), 0) + 1
         number = taken[base.casefold()]
         key = base if number == 1 else f"{base}-{number}"
@@ -122,20 +122,38 @@ def _keys(cases: Sequence[Case]) -> list[str]:
     return keys
 
 
-def _key(case: Case) -> str:
-    text = case.entry_number
+def _case_key(case: Case) -> str:
+    return _key(case.entry_number, case.platform_ids, Path(case.zip_name).stem)
+
+
+def _person_key(person: Person, assignment: Assignment) -> str:
+    number = issued_number([person.entry_number], assignment) or person.entry_number
+    return _key(number, person.platform_ids, person.email or person.name or f"line {person.line}")
+
+
+def _key(entry_number: str | None, platform_ids: Mapping[str, str], otherwise: str) -> str:
+    text = entry_number
     if text is None:
-        for platform in ("moodle", "canvas", "gradescope"):
-            if platform in case.platform_ids:
-                text = f"{platform}-{case.platform_ids[platform].split(' ')[0]}"
-                break
-        else:
-            text = Path(case.zip_name).stem
+        ids = (name for name in ("moodle", "canvas", "gradescope") if name in platform_ids)
+        platform = next(ids, None)
+        text = (
+            otherwise if platform is None else f"{platform}-{platform_ids[platform].split(' ')[0]}"
+        )
     safe = _UNSAFE.sub("_", text)[:_KEY_CHARS].strip(".-+=@")
     if safe != text:  # what was lost is told apart by a few digits of its hash
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         safe = f"{safe or 'zip'}-{digest}"
     return safe
+
+
+def _absent(person: Person, key: str) -> Absent:
+    return Absent(
+        key=key,
+        entry_number=person.entry_number,
+        name=person.name,
+        email=person.email,
+        platform_ids=person.platform_ids,
+    )
 
 
 def _submitted(case: Case, key: str, assignment: Assignment) -> Submitted:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from grader.classroom.fingerprint import content_hash, stamp_of
 from grader.classroom.lateness import late_penalty
 from grader.classroom.marks import total
-from grader.classroom.records import Fingerprint, State, Submitted
+from grader.classroom.records import Door, Fingerprint, State, Submitted
 from grader.classroom.store import Store
 from grader.errors import UsageError
 from grader.model import Assignment
@@ -17,7 +17,7 @@ from grader.model import Assignment
 
 def plan(
     store: Store,
-    submitted: Sequence[Submitted],
+    door: Door,
     current: Fingerprint,
     assignment: Assignment,
     who: str,
@@ -30,9 +30,10 @@ def plan(
     killed run left, and what was parked, is due again. Raises UsageError when the results are those
     of another class.
     """
+    submitted = door.submitted
     _check_class(store, submitted)
     store.put_back()
-    store.enrol(submitted, who)
+    store.enrol(door, who)
     states = store.states()
     here = {one.key: one for one in submitted}
     reasons = {

@@ -36,11 +36,35 @@ class Submitted:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Somebody on the roster of whom nothing came in; with what lists ask of a `Submitted`."""
+
+    key: str
+    entry_number: str | None = None
+    name: str | None = None
+    email: str | None = None
+    platform_ids: Mapping[str, str] = field(default_factory=dict)
+    zip_name: str = ""
+    submitted_at: None = None
+    late_seconds: None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What was found at the door: submissions by key, and who of the roster is missing."""
+
+    submitted: tuple[Submitted, ...]
+    absent: tuple[Absent, ...] = ()
+
+
 class State(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     PARKED = "parked"  # the grader's own fault, again and again; never a zero
+    ABSENT = "no-submission"  # of an `Absent`: there is nothing to grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +86,7 @@ class Entry:
     there is one. `marks` counts the adjustments and the late penalty; `graded_marks` does not.
     """
 
-    submitted: Submitted
+    submitted: Submitted | Absent
     state: State
     report: Mapping[str, Any] | None
     report_folder: Path | None  # holds report.json and report.html

@@ -1,4 +1,4 @@
--- The tables of class.sqlite, schema 1. Times are ISO 8601 in UTC, marks are exact decimals as text.
+-- The tables of class.sqlite, schema 2. Times are ISO 8601 in UTC, marks are exact decimals as text.
 
 CREATE TABLE class (
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -35,6 +35,24 @@ CREATE TABLE submission (
   running_since TEXT,
   running_on TEXT,
   stage TEXT
+) STRICT;
+
+-- Who of the roster handed in nothing, by the last run that looked at the door.
+CREATE TABLE absent (
+  key TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  entry_number TEXT,
+  name TEXT,
+  email TEXT,
+  platform_ids TEXT NOT NULL          -- JSON object
+) STRICT;
+
+-- The last comparison of the class with itself (`grader similar`).
+CREATE TABLE comparison (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  rests_on TEXT NOT NULL,             -- a hash of all that went into it
+  compared_at TEXT NOT NULL,
+  summary TEXT NOT NULL               -- in words
 ) STRICT;
 
 -- Rows are only ever added: the last one of a submission counts, the others are its history.

@@ -9,9 +9,10 @@ are only ever added. What the tables hold is told in `schema.sql`.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -22,8 +23,10 @@ from typing import Self
 from grader.classroom.marks import in_force, total, with_adjustments
 from grader.classroom.progress import Running
 from grader.classroom.records import (
+    Absent,
     Adjustment,
     ClassInfo,
+    Door,
     Entry,
     Fingerprint,
     PastResult,
@@ -36,7 +39,7 @@ from grader.errors import UsageError
 
 FILE_NAME = "class.sqlite"
 REPORTS_FOLDER = "reports"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x47524144  # "GRAD", where file(1) looks for it
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _BUSY_SECONDS = 30.0
@@ -122,6 +125,8 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION})",
             hint="use the grader that wrote it, or a newer one; nothing was changed",
         )
+    elif version < SCHEMA_VERSION:
+        _add_tables(connection)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -135,6 +140,22 @@ def _make_tables(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    """Bring an earlier schema up to this one: since schema 1, tables were only added."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        known = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master")}
+        for statement in _statements(_SCHEMA.read_text("utf-8")):
+            made = re.search(r"^CREATE (?:TABLE|INDEX) (\w+)", statement, re.MULTILINE)
+            if made is not None and made[1] not in known:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -246,15 +267,43 @@ class Store:
                 ),
             )
 
+    def compared(self) -> tuple[str, str]:
+        """What the last comparison of the class rests on and what it said; "" before any."""
+        row = self._row("SELECT rests_on, summary FROM comparison")
+        return ("", "") if row is None else (row["rests_on"], row["summary"])
+
+    def remember_comparison(self, rests_on: str, summary: str, at: datetime) -> None:
+        """The class has been compared."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO comparison VALUES (1, ?, ?, ?)",
+                (rests_on, at.isoformat(), summary),
+            )
+
     # ------------------------------------------------------------------- what is due
 
-    def enrol(self, submitted: Sequence[Submitted], who: str) -> None:
+    def enrol(self, door: Door, who: str) -> None:
         """Take in what was found at the door: new submissions wait, known ones are told anew.
 
         Submissions that are no longer at the door stay as they are.
         """
         with self._transaction():
-            for position, one in enumerate(submitted):
+            self._connection.execute("DELETE FROM absent")
+            self._connection.executemany(
+                "INSERT INTO absent VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        one.key,
+                        position,
+                        one.entry_number,
+                        one.name,
+                        one.email,
+                        json.dumps(dict(one.platform_ids)),
+                    )
+                    for position, one in enumerate(door.absent)
+                ],
+            )
+            for position, one in enumerate(door.submitted):
                 values = values_of(one) | {"position": position}
                 new = {**values, "state": State.WAITING, "why": "first grading", "who": who}
                 self._connection.execute(
@@ -409,10 +458,26 @@ class Store:
     # ------------------------------------------------------------------- what is known
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every submission with its parsed report, in the order of the door."""
+        """Every submission with its parsed report, in the order of the door, then the absent."""
         most = self.info().max_marks
         rows = self._rows("SELECT * FROM submission ORDER BY position, key")
-        return tuple(self._entry(row, most) for row in rows)
+        return (
+            *(self._entry(row, most) for row in rows),
+            *(_absent_entry(one, most) for one in self.absent()),
+        )
+
+    def absent(self) -> tuple[Absent, ...]:
+        """Who of the roster handed in nothing, in the roster's order."""
+        return tuple(
+            Absent(
+                key=row["key"],
+                entry_number=row["entry_number"],
+                name=row["name"],
+                email=row["email"],
+                platform_ids=json.loads(row["platform_ids"]),
+            )
+            for row in self._rows("SELECT * FROM absent ORDER BY position")
+        )
 
     def entry(self, key: str) -> Entry:
         """One submission. Raises KeyError for a key that is none."""
@@ -575,6 +640,22 @@ class Store:
                 if self._connection.in_transaction:  # a full disk may have rolled it back already
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _absent_entry(absent: Absent, max_marks: Decimal) -> Entry:
+    return Entry(
+        submitted=absent,
+        state=State.ABSENT,
+        report=None,
+        report_folder=None,
+        marks=None,
+        graded_marks=None,
+        max_marks=max_marks,
+        late_penalty=Decimal(0),
+        adjustments=(),
+        attempts=0,
+        fault=None,
+    )
 
 
 def _past_result(row: sqlite3.Row) -> PastResult:

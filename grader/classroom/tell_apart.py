@@ -9,6 +9,8 @@ from dataclasses import replace
 from grader.classroom.cases import Case, name_of, names_of, person_of
 from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.fingerprint import content_hash
+from grader.classroom.layouts import Member
+from grader.classroom.roster import Person
 from grader.findings import found, listed, quoted
 
 
@@ -87,6 +89,35 @@ def _merged(team: Sequence[Case]) -> Case:
             )
         ),
     ).noting(found("class.team", f"handed in together by {names_of(members) or 'a team'}"))
+
+
+def whole_teams(cases: Sequence[Case], everybody: Sequence[Person]) -> list[Case]:
+    """The members of a roster's team who handed in nothing themselves share their team's
+    submission, where that is one."""
+    seen = {person.line for case in cases for person in case.people}
+    counting: dict[str, list[int]] = defaultdict(list)
+    for index, case in enumerate(cases):
+        teams = {person.team for person in case.people}
+        counts = SUPERSEDED not in {one.code for one in case.findings}
+        if counts and len(teams) == 1 and (team := teams.pop()) is not None:
+            counting[team].append(index)
+    changed = list(cases)
+    for team, indices in counting.items():
+        mates = [one for one in everybody if one.team == team and one.line not in seen]
+        if len(indices) == 1 and mates:
+            changed[indices[0]] = _with_mates(cases[indices[0]], mates)
+    return changed
+
+
+def _with_mates(case: Case, mates: Sequence[Person]) -> Case:
+    ids = dict(case.platform_ids)
+    for mate in mates:
+        for platform, number in mate.platform_ids.items():
+            ids[platform] = f"{ids[platform]} {number}" if platform in ids else number
+    members = (*case.members, *(Member(name=one.name, email=one.email) for one in mates))
+    return replace(case, people=(*case.people, *mates), members=members, platform_ids=ids).noting(
+        found("class.team", f"by the roster also of {names_of(members[-len(mates) :])}")
+    )
 
 
 def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:

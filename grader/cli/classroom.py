@@ -35,9 +35,11 @@ from grader.cli.options import (
     UNSAFE,
 )
 from grader.errors import UsageError
+from grader.findings import listed
 
 if TYPE_CHECKING:
     from grader.classroom.grade_class import Standing, Workers
+    from grader.classroom.records import Absent
 
 _EXIT_STOPPED = 130
 _QUIET_SECONDS = 60.0
@@ -110,7 +112,7 @@ def class_(
     """
     from grader.assignments.load import load_assignment
     from grader.classroom.grade_class import grade_class
-    from grader.classroom.intake import read_submissions
+    from grader.classroom.intake import read_door
 
     setup = Setup(
         submissions=submissions.absolute(),
@@ -127,11 +129,11 @@ def class_(
         unsafe_no_sandbox=unsafe_no_sandbox,
     )
     chosen = _workers(workers, scheduler)
-    submitted = read_submissions(
+    door = read_door(
         setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
     )
     with _shown(results) as display:
-        outcome = grade_class(results, setup, submitted, chosen, display.tell, force=force)
+        outcome = grade_class(results, setup, door, chosen, display.tell, force=force)
     _end(results, outcome)
 
 
@@ -152,6 +154,7 @@ def status(results: Path) -> None:
             seconds=list(store.seconds()),
         )
         faults = store.faults()
+        absent = store.absent()
     at_work = who_runs(results)
     if not at_work:
         progress.running = {}
@@ -161,6 +164,7 @@ def status(results: Path) -> None:
         click.echo(f"  {line}")
     for key, fault in faults.items():
         click.echo(f"  {key} is parked, not marked: {fault}")
+    _say_absent(absent)
     complete = progress.done == progress.total
     if at_work:
         click.echo(f"at work: {at_work}")
@@ -302,6 +306,7 @@ def _end(results: Path, outcome: Standing) -> None:
     click.echo(f"{outcome.done} done, reports in {results / REPORTS_FOLDER}/")
     for key in outcome.gone:
         click.echo(f"  {key} is no longer among the submissions; its results are kept")
+    _say_absent(outcome.absent)
     if outcome.stale:
         click.echo(
             f"  {len(outcome.stale)} more rest on what has changed since: "
@@ -312,6 +317,12 @@ def _end(results: Path, outcome: Standing) -> None:
     if outcome.parked:
         click.echo("  run the same command again once that is mended", err=True)
     sys.exit(EXIT_GRADER if outcome.parked else EXIT_MET)
+
+
+def _say_absent(absent: Sequence[Absent]) -> None:
+    if absent:
+        names = listed([f"{one.name} ({one.key})" if one.name else one.key for one in absent], 12)
+        click.echo(f"  {len(absent)} on the roster handed in nothing: {names}")
 
 
 def _workers(number: int | None, scheduler: str | None) -> Workers:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.classroom.records import State
 from grader.classroom.store import open_store
 from grader.cli.options import EXIT_MET, EXIT_NOT_MET, PATH, RESULTS
 from grader.cli.output import check_out, write_whole
@@ -57,12 +58,28 @@ _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the
     type=PATH,
     help="The file or folder to write. Default: in RESULTS, or the worksheet itself.",
 )
+@click.option(
+    "--absent-zero",
+    is_flag=True,
+    help="csv, moodle, canvas: 0 marks for those on the roster who handed in nothing. Without it "
+    "they get none.",
+)
 def export(
-    results: Path, form: str, worksheet: Path | None, column: str | None, out: Path | None
+    results: Path,
+    form: str,
+    worksheet: Path | None,
+    column: str | None,
+    out: Path | None,
+    absent_zero: bool,
 ) -> None:
     """Write the marks of a class in a platform's own format. Whom it leaves out, it says."""
-    from grader.classroom.final_marks import counting
+    from grader.classroom.final_marks import counting, zero_for_absent
 
+    if absent_zero and form in ("gradescope", "feedback-zip"):
+        raise UsageError(
+            f"--format {form} takes no --absent-zero",
+            hint="it holds what students handed in; there is nothing for those who did not",
+        )
     if column is not None and form != "canvas":
         raise UsageError("--column is for --format canvas")
     if worksheet is None and form in ("moodle", "canvas"):
@@ -74,12 +91,15 @@ def export(
         raise UsageError(f"--format {form} takes no --worksheet")
     with open_store(results) as store:
         entries = store.entries()
+    if absent_zero:
+        entries = zero_for_absent(entries)
     chosen = counting(entries)
     if form == "csv":
-        # Every submission is in it, whether it counts or not: it says so itself.
+        # Everybody is in it, whether it counts or not: it says so itself.
         path = out or results / "marks.csv"
         _write_csv(entries, path)
-        click.echo(f"{path}: {_submissions(len(entries))}")
+        handed_in = sum(entry.state is not State.ABSENT for entry in entries)
+        click.echo(f"{path}: {_submissions(handed_in)}")
         sys.exit(EXIT_MET)
     unplaced = _FORMS[form](chosen, results, worksheet, column, out)
     sys.exit(EXIT_NOT_MET if _say_left_out(chosen, unplaced) else EXIT_MET)
@@ -177,6 +197,9 @@ def _say_left_out(chosen: Counting, unplaced: Iterable[Entry]) -> bool:
     if chosen.superseded:
         keys = listed([entry.submitted.key for entry in chosen.superseded], 12)
         click.echo(f"not exported: {keys}: a later submission counts", err=True)
+    if chosen.absent:
+        keys = listed([entry.submitted.key for entry in chosen.absent], 12)
+        click.echo(f"not exported: {keys}: handed in nothing", err=True)
     if chosen.incomplete:
         keys = listed([entry.submitted.key for entry in chosen.incomplete], 12)
         click.echo(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from grader.classroom.records import Absent
 from grader.classroom.store import open_store
 from tests.acceptance.conftest import Run
 from tests.unit.classroom.synthetic_class import make_class
@@ -135,6 +136,42 @@ def test_canvas_into_another_file(grader: Run, results: Path, tmp_path: Path) ->
         rows = list(csv.DictReader(file))[1:]
     assert [row["A1 (7)"] for row in rows] == ["1"] * STUDENTS
     assert sum(bool(row["A2 (8)"]) for row in rows) == STUDENTS - 3
+
+
+def test_who_handed_in_nothing_is_named_and_gets_a_zero_only_when_asked(
+    grader: Run, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    gita = Absent("2023AIB2999", "2023AIB2999", "Gita Rao", "gita@example.org", {"moodle": "999"})
+    with make_class(results, 3, pages=False, absent=(gita,)) as store:
+        people = store.submitted()
+    status = grader("status", results)
+    assert "1 on the roster handed in nothing: Gita Rao (2023AIB2999)" in status.stdout
+    assert "3 of 3 done" in status.stdout
+    head = "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed\n"
+    rows = [(one.platform_ids["moodle"], one.name) for one in people] + [("999", "Gita Rao")]
+    sheet = tmp_path / "grades.csv"
+    sheet.write_text(
+        head + "".join(f"Participant {n},{name},x,-,,5.00,Yes\n" for n, name in rows), "utf-8"
+    )
+    moodle = ("export", results, "--format", "moodle", "--worksheet", sheet)
+    left = grader(*moodle)
+    assert left.returncode == 0, "the class is complete without her"
+    assert "not exported: 2023AIB2999: handed in nothing" in left.stderr
+    assert ",Gita Rao,x,-,,5.00" in sheet.read_text("utf-8")
+    zero = grader(*moodle, "--absent-zero")
+    assert (zero.returncode, zero.stderr) == (0, "")
+    assert ",Gita Rao,x,-,0,5.00" in sheet.read_text("utf-8")
+
+    for form in ("gradescope", "feedback-zip"):
+        done = grader("export", results, "--format", form)
+        assert "3 submissions" in done.stdout
+        refused = grader("export", results, "--format", form, "--absent-zero")
+        assert refused.returncode == 2
+    assert not (results / "gradescope" / "2023AIB2999").exists()
+    assert grader("report", results, "--html", tmp_path / "site").returncode == 0
+    assert "No submission" in (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert (tmp_path / "site" / "students" / "2023AIB2999.html").exists()
 
 
 def test_gradescope_and_feedback(grader: Run, results: Path) -> None:

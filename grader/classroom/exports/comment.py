@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from grader.classroom.final_marks import criterion_marks, marks_step
 from grader.classroom.lateness import lateness_in_words
-from grader.classroom.records import Entry
+from grader.classroom.records import Entry, State
 from grader.model import Severity
 from grader.render import figures
 from grader.render.audience import is_for_the_course
@@ -34,6 +34,8 @@ def comment_lines(entry: Entry) -> tuple[str, ...]:
             for one in criterion_marks(entry)
         ),
     ]
+    if entry.state is State.ABSENT:
+        lines.append("Nothing was handed in.")
     late = entry.submitted.late_seconds
     if entry.late_penalty and late is not None:
         lines.append(

@@ -26,7 +26,7 @@ _SEVERITIES = list(Severity)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One submission in the table. `criteria` and `values` follow the columns of `ClassView`."""
+    """One submission, or somebody without one, in the table. `criteria` and `values` follow the columns of `ClassView`."""
 
     key: str
     name: str
@@ -121,6 +121,15 @@ class ClassView:
     findings: tuple[FindingGroup, ...]
     images: tuple[ClassImage, ...]
     clusters: tuple[Cluster, ...]
+
+    @property
+    def submissions(self) -> int:
+        return len(self.rows) - self.absent
+
+    @property
+    def absent(self) -> int:
+        """How many of the roster handed in nothing."""
+        return sum(row.state == State.ABSENT for row in self.rows)
 
     @property
     def graded(self) -> int:

@@ -23,6 +23,7 @@ _STATES: dict[str, str] = {
     State.RUNNING: "Running",
     State.DONE: "Graded",
     State.PARKED: "Parked",
+    State.ABSENT: "No submission",
 }
 
 

@@ -15,7 +15,7 @@ from grader.classroom.engine import AtStage, Ended, Event
 from grader.classroom.orders import Failed, Graded, Order
 from grader.classroom.plan import plan
 from grader.classroom.progress import Progress
-from grader.classroom.records import ClassInfo, Fingerprint, Setup, Submitted
+from grader.classroom.records import ClassInfo, Door, Fingerprint, Setup, Submitted
 from grader.classroom.run import ClassRun
 from grader.classroom.store import Store, make_store
 
@@ -132,7 +132,7 @@ def grade(
             lines.append(line)
 
     with make_store(results, info()) as store:
-        due = plan(store, submitted, current, ASSIGNMENT, "ta", force=force)
+        due = plan(store, Door(tuple(submitted)), current, ASSIGNMENT, "ta", force=force)
         ClassRun(store, engine or FakeEngine(), ASSIGNMENT, current, tell).grade(due)
     return lines
 

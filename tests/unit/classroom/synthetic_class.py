@@ -25,8 +25,10 @@ from grader.assignments.load import load_assignment
 from grader.classroom.final_marks import SUPERSEDED
 from grader.classroom.lateness import late_penalty, lateness_in_words
 from grader.classroom.records import (
+    Absent,
     Adjustment,
     ClassInfo,
+    Door,
     Fingerprint,
     PastResult,
     Setup,
@@ -57,7 +59,14 @@ _MISHAPS = (
 )
 
 
-def make_class(results: Path, students: int, *, seed: int = 7, pages: bool = True) -> Store:
+def make_class(
+    results: Path,
+    students: int,
+    *,
+    seed: int = 7,
+    pages: bool = True,
+    absent: tuple[Absent, ...] = (),
+) -> Store:
     """Fill the new results folder; the store is open when it comes back."""
     rng = random.Random(seed)
     info = ClassInfo(
@@ -73,7 +82,7 @@ def make_class(results: Path, students: int, *, seed: int = 7, pages: bool = Tru
     store = make_store(results, info)
     hardness = [rng.betavariate(2, 3) for _ in _base()["images"]]
     everybody = [_submitted(number, rng, results.parent) for number in range(students)]
-    store.enrol(everybody, "ta")
+    store.enrol(Door(tuple(everybody), absent), "ta")
     for number, one in enumerate(everybody):
         if number % 41 == 17:  # the grader's own fault, three times
             for _ in range(3):

@@ -18,7 +18,7 @@ from grader.classroom.course import Course, bundle, contents_of, is_here, lay_ou
 from grader.classroom.engine import Engine
 from grader.classroom.grade_class import Workers, grade_class, regrade
 from grader.classroom.progress import Progress
-from grader.classroom.records import Setup, Submitted
+from grader.classroom.records import Door, Setup, Submitted
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
 from grader.stages.load_truth import load_truth, truth_masks
@@ -60,7 +60,7 @@ def _silent(_line: str, _progress: Progress) -> None:
 
 def _graded(tmp_path: Path, masks: Path, submitted: tuple[Submitted, ...]) -> module.Standing:
     setup = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id, independent=False)
-    return grade_class(tmp_path / "results", setup, submitted, Workers(), _silent)
+    return grade_class(tmp_path / "results", setup, Door(submitted), Workers(), _silent)
 
 
 def test_a_finished_class_needs_neither_workers_nor_images(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from grader.assignments.load import load_assignment
 from grader.classroom import intake
-from grader.classroom.intake import read_submissions
+from grader.classroom.intake import read_door
 from grader.classroom.records import Submitted
 from grader.classroom.submission_row import submitted_of, values_of
 from grader.errors import UsageError
@@ -32,6 +33,11 @@ LATE = replace(
         cut_off_seconds=3 * 86_400.0,
     ),
 )
+
+
+def read_submissions(folder: Path, *words: Any, **more: Any) -> tuple[Submitted, ...]:
+    """Those of the door who handed something in."""
+    return read_door(folder, *words, **more).submitted
 
 
 def _zip(path: Path, members: Mapping[str, str] | None = None) -> Path:
@@ -402,3 +408,67 @@ def test_any_name_gets_a_key_that_the_store_takes(
 
 def test_the_roster_in_the_folder_has_the_name_that_the_pages_say() -> None:
     assert intake.ROSTER == "roster.csv"
+
+
+# --------------------------------------------------------------------------- no submission
+
+
+def test_who_of_the_roster_handed_in_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    _zip(folder / "2023AIB2080.zip")
+    roster = _roster(
+        tmp_path,
+        "entry_number,name,email,Identifier\n"
+        "2023AIB2080,Asha Rao,asha@example.org,Participant 101\n"
+        "2023aib2081,Ben Ito,ben@example.org,Participant 102\n"
+        ",Chen Li,chen@example.org,\n"
+        ",Divya Nair,,Participant 104\n",
+    )
+    door = read_door(folder, A2, roster)
+    assert [one.key for one in door.submitted] == ["2023AIB2080"]
+    assert [(one.key, one.name) for one in door.absent] == [
+        ("2023AIB2081", "Ben Ito"),
+        ("chen@example.org", "Chen Li"),
+        ("moodle-104", "Divya Nair"),
+    ]
+    assert door.absent[0].platform_ids == {"moodle": "102"}
+    _zip(folder / "2023AIB2081.zip")
+    later = read_door(folder, A2, roster)
+    assert [one.key for one in later.submitted] == ["2023AIB2080", "2023AIB2081"]
+    assert [one.name for one in later.absent] == ["Chen Li", "Divya Nair"]
+
+
+def test_without_a_roster_nobody_is_missing(tmp_path: Path) -> None:
+    _zip(tmp_path / "2023AIB2080.zip")
+    assert read_door(tmp_path, A2).absent == ()
+
+
+def test_a_missing_person_takes_no_submission_s_key(tmp_path: Path) -> None:
+    """A zip is named after a number of the roster, but Moodle says that somebody else handed it in."""
+    folder = tmp_path / "in"
+    _zip(folder / "Asha Rao_101_assignsubmission_file" / "2023AIB2081.zip")
+    roster = _roster(
+        tmp_path, "entry_number,name,Identifier\n,Asha Rao,101x101\n2023AIB2081,Ben Ito,P 102\n"
+    )
+    door = read_door(folder, A2, roster)
+    assert [one.key for one in door.submitted] == ["2023AIB2081"]
+    assert [(one.key, one.name) for one in door.absent] == [("2023AIB2081-2", "Ben Ito")]
+
+
+def test_members_of_a_team_share_what_one_of_them_handed_in(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    _zip(folder / "2023AIB2080.zip")
+    roster = _roster(
+        tmp_path,
+        "entry_number,name,email,Identifier,team\n"
+        "2023AIB2080,Asha Rao,asha@example.org,P 101,T1\n"
+        "2023AIB2081,Ben Ito,ben@example.org,P 102,T1\n"
+        "2023AIB2082,Chen Li,chen@example.org,P 103,T2\n",
+    )
+    door = read_door(folder, A2, roster)
+    (one,) = door.submitted
+    assert one.name == "Asha Rao, Ben Ito"
+    assert one.email == "asha@example.org, ben@example.org"
+    assert one.platform_ids == {"moodle": "101 102"}
+    assert "class.team" in _codes(one)
+    assert [absent.name for absent in door.absent] == ["Chen Li"]

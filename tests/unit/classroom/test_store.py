@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.classroom.records import Adjustment, State, Submitted
+from grader.classroom.records import Absent, Adjustment, Door, State, Submitted
 from grader.classroom.store import FILE_NAME, SCHEMA_VERSION, make_store, open_store
 from grader.classroom.submission_row import submitted_of, values_of
 from grader.errors import InternalFault, UsageError
@@ -139,3 +139,32 @@ def test_readers_see_the_class_while_a_run_writes(tmp_path: Path) -> None:
             writer._connection.execute("UPDATE submission SET state = 'waiting'")
             assert list(reader.states().values()) == [State.DONE, State.DONE]
         assert list(reader.states().values()) == [State.WAITING, State.WAITING]
+
+
+def test_the_absent_are_those_of_the_last_look_at_the_door(tmp_path: Path) -> None:
+    (one,) = hand_in(tmp_path / "in", {"a": b"1"})
+    ben = Absent("b", "2023AIB2081", "Ben Ito", "ben@example.org", {"moodle": "102"})
+    with opened(tmp_path / "results") as store:
+        store.enrol(Door((one,), (ben, Absent("c"))), "ta")
+        assert store.absent() == (ben, Absent("c"))
+        assert [entry.submitted.key for entry in store.entries()] == ["a", "b", "c"]
+        assert [entry.state for entry in store.entries()] == [
+            State.WAITING,
+            State.ABSENT,
+            State.ABSENT,
+        ]
+        assert list(store.states()) == ["a"], "nothing of theirs is due"
+        store.enrol(Door((one,)), "ta")
+        assert store.absent() == ()
+
+
+def test_a_class_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    grade(tmp_path, hand_in(tmp_path / "in", {"a": b"1"}))
+    _changed(tmp_path, "DROP TABLE absent")
+    _changed(tmp_path, "DROP TABLE comparison")
+    _changed(tmp_path, "PRAGMA user_version = 1")
+    with open_store(tmp_path) as store:
+        assert store.absent() == ()
+        assert store.states() == {"a": State.DONE}
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

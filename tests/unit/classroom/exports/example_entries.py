@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from grader.classroom.records import Adjustment, Entry, State, Submitted
+from grader.classroom.records import Absent, Adjustment, Entry, State, Submitted
 from grader.findings import found
 
 HOSTILE = "<script>alert('x')</script>\u202e"
@@ -207,4 +208,21 @@ def example_entries() -> tuple[Entry, ...]:
             ids={"moodle": "105", "canvas": "4715"},
         ),
         entry("2022AIZ8170-2", "0.5", report=report_of("0.5", "0"), codes=("class.superseded",)),
+    )
+
+
+def absent_entry() -> Entry:
+    """Somebody on the roster who handed in nothing; both worksheets have a row for him."""
+    calm = entry("", None)
+    return replace(
+        calm,
+        submitted=Absent(
+            key="2022AIZ8190",
+            entry_number="2022AIZ8190",
+            name="Nobody Atall",
+            email="nobody@example.org",
+            platform_ids={"moodle": "107", "canvas": "9999"},
+        ),
+        state=State.ABSENT,
+        attempts=0,
     )

@@ -26,10 +26,15 @@ from grader.classroom.exports.gradescope import gradescope_files
 from grader.classroom.exports.moodle import fill_moodle
 from grader.classroom.exports.plain_csv import class_csv
 from grader.classroom.exports.worksheet import Worksheet, read_worksheet
-from grader.classroom.final_marks import counting, criterion_marks
+from grader.classroom.final_marks import counting, criterion_marks, zero_for_absent
 from grader.classroom.records import State
 from grader.errors import UsageError
-from tests.unit.classroom.exports.example_entries import entry, example_entries, report_of
+from tests.unit.classroom.exports.example_entries import (
+    absent_entry,
+    entry,
+    example_entries,
+    report_of,
+)
 
 GOLDEN = Path(__file__).with_name("golden")
 CHOSEN = counting(example_entries())
@@ -79,6 +84,40 @@ def test_an_adjustment_takes_the_place_of_the_award() -> None:
     first, second = criterion_marks(one)
     assert (first.marks, first.adjusted) == (Decimal("1.62"), None)
     assert (second.marks, second.adjusted) == (Decimal("2.40"), one.adjustments[0])
+
+
+# --------------------------------------------------------------------------- no submission
+
+
+def test_who_handed_in_nothing_gets_no_marks_unless_the_course_says_so() -> None:
+    entries = (*example_entries(), absent_entry())
+    chosen = counting(entries)
+    assert _keys(chosen.absent) == ["2022AIZ8190"]
+    assert _keys(chosen.ungraded) == ["2022AIZ8174"]
+    assert chosen.entries == CHOSEN.entries
+    zeros = counting(zero_for_absent(entries))
+    assert zeros.absent == ()
+    assert _keys(zeros.ungraded) == ["2022AIZ8174"], "a fault of the grader is never a zero"
+    assert _keys(zeros.entries) == [*_keys(CHOSEN.entries), "2022AIZ8190"]
+    assert zeros.entries[-1].marks == 0
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_the_plain_table_with_somebody_who_handed_in_nothing(zero: bool) -> None:
+    entries = (*example_entries(), absent_entry())
+    text = class_csv(zero_for_absent(entries) if zero else entries)
+    _same_as_golden(text, f"marks_absent{'_zero' if zero else ''}.csv")
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_worksheets_with_somebody_who_handed_in_nothing(zero: bool) -> None:
+    entries = (*example_entries(), absent_entry())
+    chosen = counting(zero_for_absent(entries) if zero else entries)
+    moodle = fill_moodle(read_worksheet(GOLDEN / "moodle_en.csv"), chosen.entries)
+    canvas = fill_canvas(read_worksheet(GOLDEN / "canvas.csv"), chosen.entries)
+    kind = "absent_zero" if zero else "filled"  # unchanged where it is not asked for
+    _same_as_golden(moodle.text, f"moodle_en_{kind}.csv")
+    _same_as_golden(canvas.text, f"canvas_{kind}.csv")
 
 
 # --------------------------------------------------------------------------- plain CSV

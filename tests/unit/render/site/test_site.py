@@ -20,6 +20,7 @@ from grader.render.site.pictures import pictures_in
 from grader.render.site.student import staff_page, student_page
 from tests.unit.classroom.exports.example_entries import (
     HOSTILE,
+    absent_entry,
     entry,
     example_entries,
     report_of,
@@ -263,3 +264,25 @@ def test_a_name_cannot_forge_a_picture() -> None:
     forged = example_report(images=2, hostile=name)
     page = html(forged)
     assert "data:image/png;base64,AAAA" not in pictures_in(page, ["x"]).values()
+
+
+def test_who_handed_in_nothing_is_in_the_table_and_in_no_count() -> None:
+    without = class_view(example_entries(), "Butterflies", "AIL721")
+    view = class_view((*example_entries(), absent_entry()), "Butterflies", "AIL721")
+    assert (view.submissions, view.absent) == (without.submissions, 1)
+    assert (view.graded, view.open, view.findings) == (
+        without.graded,
+        without.open,
+        without.findings,
+    )
+    assert view.marks == without.marks
+    page = class_page(view, {})
+    assert '<span class="figure">1</span> without one' in page
+    assert '<span class="chip no-submission nowrap">No submission</span>' in page
+    assert '<option value="no-submission">No submission</option>' in page
+    assert f"<small>of {without.submissions}</small>" in page
+    assert "without one" not in class_page(without, {})
+    own = staff_page(absent_entry())
+    assert "On the roster, and no submission." in own
+    assert "Nothing was handed in." in own
+    assert "Nobody Atall" in own
