@@ -1,32 +1,53 @@
-"""Masks that are the same, or wrong in the same places.
+"""Masks that are the same, or wrong in the same places, from a hundred bytes of each.
 
-Everybody's masks lie near the truth, so that agreement alone says nothing. Compared are the pixels
-where a mask differs from the truth; without a truth the majority of the class stands for it. A
-small thumbnail of these errors finds the pairs, which are then compared pixel by pixel.
+Everybody's masks lie near the truth, so that agreement alone says nothing. Compared are the places
+where a mask differs from the truth. Of each mask a signature is kept while it is graded: a hash,
+how many pixels are wrong, and which of them have the smallest hashes. Such a sample of the smallest
+hashes of two sets tells how much of their union they share (bottom-k sketches: Broder, "On the
+resemblance and containment of documents", 1997), so no mask has to be opened again.
+
+    signatures = {name: sign_mask(predicted, true) for …}       # or sign_gallery(report.gallery)
+    (folder / MASKS_FILE).write_text(signatures_json(signatures))
+    relate_masks({submission: read_signatures(folder / MASKS_FILE) for …})
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from grader.model import Gallery
+from grader.readers.json_file import parse_json
+from grader.readers.regular_file import read_regular_file
 from grader.similarity.model import Channel, Evidence, Strength
+from grader.similarity.source.slice_hashes import mixed
 
 PairKey = tuple[str, str]
 Mask = npt.NDArray[np.bool_]
-# Opens the masks of a submission again: key → item → mask; called for candidates only.
-FetchMasks = Callable[[str], Mapping[str, Mask]]
+Sample = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float64]
 
+MASKS_FILE = "masks.json"  # beside a graded submission's report.json
 AGREEMENT = 0.995
 OVERLAP = 0.8
-THUMBNAIL_PX = 12
-_NEAR_ERRORS = 0.7  # cosine of two submissions' thumbnails of errors
+SAMPLE = 16  # hashes kept of each mask: of 200 masks 3200, and overlaps are known to 0.01
+_FORMAT = 1
+_MAX_FILE_BYTES = 64 << 20
+_NONE = np.uint32(0xFFFFFFFF)  # fills up samples of fewer than SAMPLE errors
+_NEAR = 0.6  # of two samples in common: all pairs with an overlap of OVERLAP have more
+_UNUSUAL = 5.0  # robust standard deviations above what two of the class have in common
+_LEAST_PAIRS = 10  # fewer tell nothing of what is usual
 _LEAST_IMAGES = 5
 _LEAST_IDENTICAL = 3
 _LEAST_IDENTICAL_SHARE = 0.2
@@ -35,93 +56,198 @@ _COMMON_SHARE = 0.1
 _SAME_SCORE = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class MaskTrace:
-    """A submission's masks: `digests`: item → hash of its pixels, without masks that are all of
-    one value; `errors`: item → (THUMBNAIL_PX, THUMBNAIL_PX) float32, mean of mask minus truth."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSignature:
+    """One mask beside its truth.
 
-    key: str
-    digests: Mapping[str, str]
-    errors: Mapping[str, npt.NDArray[np.float32]]
+    `digest` names its pixels; empty for a mask of one value, which many have. `errors` of the
+    `pixels` differ from the truth. `sample`: (≤ SAMPLE,) uint32, sorted: the smallest hashes of
+    the places of the errors.
+    """
+
+    digest: str
+    pixels: int
+    errors: int
+    sample: Sample
+
+
+Signatures = Mapping[str, MaskSignature]  # image → its mask's
 
 
 @dataclass(frozen=True, slots=True)
 class SharedMasks:
     """Two sets of masks. `identical` of `images` to the last pixel; `agreement`: mean share of
     equal pixels; `overlap`: pixels wrong in both over pixels wrong in either; `nearest`: of how
-    many images each one's errors are the nearest of the class to the other's."""
+    many images each one's errors are the nearest of the class to the other's; `usual`: what half
+    of the class's pairs stay below, by the samples that they share; None for a single pair."""
 
     images: int
     identical: int
     agreement: float
     overlap: float
     nearest: int
-    usual: float | None  # 95th percentile of the class: cosine of two thumbnails of errors
+    usual: float | None
 
 
-def describe_masks(key: str, masks: Mapping[str, Mask], truth: Mapping[str, Mask]) -> MaskTrace:
-    """The trace of `masks` (item → (H, W) bool) beside `truth`; items without a true mask of the
-    same size are left out."""
-    digests, errors = {}, {}
-    for item, mask in masks.items():
-        true = truth.get(item)
-        if true is None or true.shape != mask.shape:
+def sign_mask(mask: Mask, true: Mask) -> MaskSignature:
+    """The signature of a mask, (H, W) bool, beside the truth of the same shape.
+
+    Raises ValueError when the shapes differ.
+    """
+    if mask.shape != true.shape:
+        raise ValueError(f"a mask of {mask.shape} beside a truth of {true.shape}")
+    wrong = np.flatnonzero(mask != true)
+    hashes = _place_hashes(mask.size)[wrong]
+    if len(hashes) > SAMPLE:
+        hashes = np.partition(hashes, SAMPLE - 1)[:SAMPLE]
+    plain = not mask.any() or bool(mask.all())
+    pixels = repr(mask.shape).encode() + np.packbits(mask).tobytes()
+    digest = "" if plain else hashlib.blake2b(pixels, digest_size=16).hexdigest()
+    return MaskSignature(digest, mask.size, len(wrong), np.sort(hashes))
+
+
+def sign_gallery(gallery: Iterable[Gallery]) -> dict[str, MaskSignature]:
+    """Image → the signature of its mask, from the pictures of a report (`Report.gallery`), which
+    the grader has drawn; images without a mask or without a truth are left out."""
+    signatures = {}
+    for image in gallery:
+        if image.predicted_mask is None or image.truth is None:
             continue
-        if mask.any() and not mask.all():
-            digests[item] = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-        errors[item] = _thumbnail(mask.astype(np.float32) - true.astype(np.float32))
-    return MaskTrace(key, digests, errors)
+        mask, true = _opened(image.predicted_mask), _opened(image.truth)
+        if mask.shape == true.shape:
+            signatures[image.name] = sign_mask(mask, true)
+    return signatures
 
 
-def relate_masks(
-    traces: Sequence[MaskTrace], fetch: FetchMasks, truth: Mapping[str, Mask]
-) -> dict[PairKey, Evidence]:
-    """Evidence per pair (left < right). `fetch` opens masks for candidates only."""
-    ordered = sorted(traces, key=lambda trace: trace.key)
-    identical = _identical(ordered)
-    near, nearest, usual = _near_errors(ordered)
+def _opened(picture: bytes) -> Mask:
+    with Image.open(io.BytesIO(picture)) as opened:
+        return np.asarray(opened.convert("L")) > 0
+
+
+def signatures_json(signatures: Signatures) -> str:
+    """The signatures of one submission as text; `read_signatures` reads it."""
+    images = {
+        name: [one.digest, one.pixels, one.errors, one.sample.astype(">u4").tobytes().hex()]
+        for name, one in sorted(signatures.items())
+    }
+    return json.dumps({"format": _FORMAT, "images": images}, indent=0) + "\n"
+
+
+def read_signatures(path: Path) -> dict[str, MaskSignature]:
+    """What `signatures_json` wrote. Raises RefusedFileError or ValueError when it is nothing of
+    the kind."""
+    document = parse_json(read_regular_file(path, _MAX_FILE_BYTES))
+    fields = document if isinstance(document, dict) else {}
+    images = fields.get("images")
+    if not isinstance(images, dict) or fields.get("format") != _FORMAT:
+        raise ValueError(f"no signatures of masks of format {_FORMAT}")
+    return {str(name): _signature(fields) for name, fields in images.items()}
+
+
+def _signature(fields: object) -> MaskSignature:
+    if not (
+        isinstance(fields, list)
+        and [type(field) for field in fields] == [str, int, int, str]
+        and len(fields[3]) <= 8 * SAMPLE
+    ):
+        raise ValueError("a mask without its four numbers")
+    digest, pixels, errors, sample = fields
+    values = np.frombuffer(bytes.fromhex(sample), ">u4").astype(np.uint32)
+    if not 0 <= errors <= pixels or len(values) != min(errors, SAMPLE):
+        raise ValueError("a mask whose numbers do not fit together")
+    return MaskSignature(digest, pixels, errors, np.sort(values))
+
+
+@lru_cache(maxsize=8)
+def _place_hashes(pixels: int) -> Sample:
+    """(pixels,) the hash of each place, without the one that stands for nothing."""
+    hashes = (mixed(np.arange(1, pixels + 1, dtype=np.uint64)) >> np.uint64(32)).astype(np.uint32)
+    return np.minimum(hashes, _NONE - np.uint32(1))
+
+
+def relate_masks(submissions: Mapping[str, Signatures]) -> dict[PairKey, Evidence]:
+    """Evidence per pair (left < right) of submissions, from the signatures of their masks.
+
+    Time grows with the images and with the square of the submissions, as products of matrices.
+    """
+    keys = sorted(key for key, given in submissions.items() if given)
+    if len(keys) < 2:
+        return {}
+    identical = _identical(keys, submissions)
+    near, nearest, usual = _near(keys, submissions)
     related = {}
     for left, right in sorted({*identical, *near}):
-        measured = compare_masks(
-            fetch(left), fetch(right), truth, nearest.get((left, right), 0), usual
+        measured = compare_signatures(
+            submissions[left], submissions[right], nearest.get((left, right), 0), usual
         )
-        evidence = judge_masks(measured, identical.get((left, right), 0), len(ordered))
+        uncommon = identical.get((left, right), 0)
+        evidence = judge_masks(measured, uncommon, (left, right) in near, len(keys))
         if evidence is not None:
             related[left, right] = evidence
     return related
 
 
-def compare_masks(
-    left: Mapping[str, Mask],
-    right: Mapping[str, Mask],
-    truth: Mapping[str, Mask],
-    nearest: int = 0,
-    usual: float | None = None,
+def compare_signatures(
+    left: Signatures, right: Signatures, nearest: int = 0, usual: float | None = None
 ) -> SharedMasks:
-    """Pixel by pixel, on the items that all three have in one size."""
-    agreements = []
-    identical = both_wrong = either_wrong = 0
-    for item in sorted(set(left) & set(right) & set(truth)):
-        ours, theirs, true = left[item], right[item], truth[item]
-        if not ours.shape == theirs.shape == true.shape:
-            continue
-        agreements.append(float((ours == theirs).mean()))
-        identical += int(agreements[-1] == 1.0)
-        our_errors, their_errors = ours != true, theirs != true
-        both_wrong += int((our_errors & their_errors).sum())
-        either_wrong += int((our_errors | their_errors).sum())
+    """The numbers of two submissions on the images of which both have a mask in one size."""
+    items = [
+        item for item in sorted(set(left) & set(right)) if left[item].pixels == right[item].pixels
+    ]
+    ours, theirs = [left[item] for item in items], [right[item] for item in items]
+    same = np.array([a.digest == b.digest != "" for a, b in zip(ours, theirs, strict=True)], bool)
+    pixels, first = (
+        np.array([getattr(one, name) for one in ours]) for name in ("pixels", "errors")
+    )
+    second = np.array([one.errors for one in theirs])
+    most = np.divide(
+        np.minimum(first, second),
+        np.maximum(first, second),
+        out=np.ones(len(items)),
+        where=np.maximum(first, second) > 0,
+    )
+    alike = np.where(same, 1.0, np.minimum(_resemblance(ours, theirs), most))
+    union = (first + second) / (1 + alike)
+    total = float(union.sum())
+    apart = union * (1 - alike) / np.maximum(pixels, 1)
     return SharedMasks(
-        images=len(agreements),
-        identical=identical,
-        agreement=float(np.mean(agreements)) if agreements else 0.0,
-        overlap=both_wrong / either_wrong if either_wrong else 0.0,
+        images=len(items),
+        identical=int(same.sum()),
+        agreement=float(1 - apart.mean()) if items else 0.0,
+        overlap=float((union * alike).sum()) / total if total else 0.0,
         nearest=nearest,
         usual=usual,
     )
 
 
-def judge_masks(measured: SharedMasks, uncommon: int, submissions: int) -> Evidence | None:
-    """The evidence in words. `uncommon`: identical masks that hardly anybody else has."""
+def _resemblance(left: Sequence[MaskSignature], right: Sequence[MaskSignature]) -> Floats:
+    """(I,) errors in both over errors in either, from samples: of the smallest hashes of the union,
+    how many are in both."""
+    both = np.sort(np.concatenate([_samples(left), _samples(right)], axis=1), axis=1)
+    twice = (both[:, 1:] == both[:, :-1]) & (both[:, 1:] != _NONE)
+    new = np.ones(both.shape, np.bool_)
+    new[:, 1:] = ~twice
+    new &= both != _NONE
+    inside = (np.cumsum(new, axis=1) <= SAMPLE) & (both != _NONE)
+    size = (new & inside).sum(axis=1)
+    shared = (twice & inside[:, 1:]).sum(axis=1)
+    alike: Floats = np.divide(shared, size, out=np.ones(len(both)), where=size > 0)
+    return alike
+
+
+def _samples(signatures: Sequence[MaskSignature]) -> npt.NDArray[np.uint32]:
+    """(I, SAMPLE)."""
+    samples = np.full((len(signatures), SAMPLE), _NONE)
+    for row, one in zip(samples, signatures, strict=True):
+        row[: len(one.sample)] = one.sample
+    return samples
+
+
+def judge_masks(
+    measured: SharedMasks, uncommon: int, unusual: bool, submissions: int
+) -> Evidence | None:
+    """The evidence in words. `uncommon`: identical masks that hardly anybody else has; `unusual`:
+    whether they have more errors in common than two of this class have."""
     if measured.images < _LEAST_IMAGES:
         return None
     if uncommon >= max(_LEAST_IDENTICAL, _LEAST_IDENTICAL_SHARE * measured.images):
@@ -137,49 +263,42 @@ def judge_masks(measured: SharedMasks, uncommon: int, submissions: int) -> Evide
             measured.identical / measured.images,
             measured,
         )
-    if measured.agreement >= AGREEMENT and measured.overlap >= OVERLAP:
-        return _evidence(
-            "shared-errors",
-            Strength.STRONG,
+    if measured.overlap < OVERLAP or not unusual:
+        return None
+    if measured.agreement >= AGREEMENT:
+        strength = Strength.STRONG
+        where = (
             f"The masks agree on {measured.agreement:.2%} of the pixels, and where they are wrong "
-            f"they are wrong together. {_nearness(measured, submissions)}",
-            "Pixels that both have wrong over pixels that either has wrong.",
-            _honest(measured),
-            measured.overlap,
-            measured,
+            "they are wrong together."
         )
-    if measured.overlap >= OVERLAP and measured.nearest >= 0.8 * measured.images:
-        return _evidence(
-            "shared-errors",
-            Strength.WEAK,
-            "Where the masks are wrong, they are mostly wrong together. "
-            f"{_nearness(measured, submissions)}",
-            "Pixels that both have wrong over pixels that either has wrong.",
-            _honest(measured),
-            measured.overlap,
-            measured,
-        )
-    return None
+    elif measured.nearest >= 0.8 * measured.images:
+        strength = Strength.WEAK
+        where = "Where the masks are wrong, they are mostly wrong together."
+    else:
+        return None
+    return _evidence(
+        "shared-errors",
+        strength,
+        f"{where} {_nearness(measured, submissions)}",
+        "Pixels that both have wrong over pixels that either has wrong.",
+        _honest(measured),
+        measured.overlap,
+        measured,
+    )
 
 
 def same_scores(scores: Mapping[str, Mapping[str, float]]) -> dict[PairKey, Evidence]:
-    """Evidence from values per image alone (item → IoU), where the masks are not at hand.
+    """Evidence from values per image alone (item → IoU), where no signatures were kept.
 
     Equal masks have equal scores; of different masks hardly ever two have the same, except 0 and
     1, which are left out, and scores that many have.
     """
-    holders: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for key in sorted(scores):
-        for item, value in scores[key].items():
-            if 0 < value < 1:
-                holders[item, round(value / _SAME_SCORE)].append(key)
-    equal: dict[PairKey, int] = defaultdict(int)
-    for keys in holders.values():
-        if 1 < len(keys) <= _common(len(scores)):
-            for pair in combinations(keys, 2):
-                equal[pair] += 1
+    held = {
+        key: {item: round(value / _SAME_SCORE) for item, value in given.items() if 0 < value < 1}
+        for key, given in scores.items()
+    }
     related = {}
-    for (left, right), count in equal.items():
+    for (left, right), count in _held_by_few(held).items():
         images = len(set(scores[left]) & set(scores[right]))
         if images < _LEAST_IMAGES:
             continue
@@ -201,88 +320,92 @@ def same_scores(scores: Mapping[str, Mapping[str, float]]) -> dict[PairKey, Evid
     return related
 
 
-def majority_masks(masks: Sequence[Mapping[str, Mask]]) -> dict[str, Mask]:
-    """item → what most masks of one size say of each pixel: stands for a truth not at hand."""
-    by_item: dict[str, list[Mask]] = defaultdict(list)
-    for given in masks:
-        for item, mask in given.items():
-            if not by_item[item] or by_item[item][0].shape == mask.shape:
-                by_item[item].append(mask)
-    return {item: np.mean(stack, axis=0) > 0.5 for item, stack in by_item.items()}
-
-
 # --------------------------------------------------------------------------- candidates
 
 
-def _common(submissions: int) -> int:
-    return max(_COMMON_HOLDERS, int(_COMMON_SHARE * submissions))
-
-
-def _identical(traces: Sequence[MaskTrace]) -> dict[PairKey, int]:
+def _identical(keys: Sequence[str], submissions: Mapping[str, Signatures]) -> dict[PairKey, int]:
     """How many masks two have in common that hardly anybody else has."""
-    holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for trace in traces:
-        for item, digest in trace.digests.items():
-            holders[item, digest].append(trace.key)
+    return _held_by_few(
+        {
+            key: {item: one.digest for item, one in submissions[key].items() if one.digest}
+            for key in keys
+        }
+    )
+
+
+def _held_by_few(held: Mapping[str, Mapping[str, object]]) -> dict[PairKey, int]:
+    """For how many items two (left < right) hold the same that hardly anybody else holds."""
+    holders: dict[tuple[str, object], list[str]] = defaultdict(list)
+    for key in sorted(held):
+        for item, value in held[key].items():
+            holders[item, value].append(key)
+    most = max(_COMMON_HOLDERS, int(_COMMON_SHARE * len(held)))
     equal: dict[PairKey, int] = defaultdict(int)
     for keys in holders.values():
-        if 1 < len(keys) <= _common(len(traces)):
+        if 1 < len(keys) <= most:
             for pair in combinations(keys, 2):
                 equal[pair] += 1
     return equal
 
 
-def _near_errors(
-    traces: Sequence[MaskTrace],
-) -> tuple[set[PairKey], dict[PairKey, int], float | None]:
-    """Pairs whose errors point the same way; on how many images each is the other's nearest; and
-    the usual closeness of the class (95th percentile of the pairs' cosines)."""
-    items = sorted({item for trace in traces for item in trace.errors})
-    if len(traces) < 2 or not items:
-        return set(), {}, None
-    blank = np.zeros(THUMBNAIL_PX**2, np.float32)
-    total = np.zeros((len(traces), len(traces)))
+def _near(
+    keys: Sequence[str], submissions: Mapping[str, Signatures]
+) -> tuple[set[PairKey], dict[PairKey, int], float]:
+    """Pairs whose samples have much in common, and clearly more than is usual in the class: what a
+    truth drawn wrongly makes everybody do accuses nobody. On how many images each is the other's
+    nearest. What half of the class's pairs have in common."""
+    count = len(keys)
+    shared, most = np.zeros((count, count)), np.zeros((count, count))
     nearest: dict[PairKey, int] = defaultdict(int)
-    for item in items:
-        errors = np.stack(
-            [trace.errors[item].ravel() if item in trace.errors else blank for trace in traces]
-        )
-        products = errors @ errors.T
-        total += products
-        for i, j in _mutual_nearest(products):
-            nearest[traces[i].key, traces[j].key] += 1
-    lengths = np.sqrt(np.maximum(np.diag(total), 1e-12))
-    cosines = total / lengths[:, None] / lengths[None, :]
-    first, second = np.triu_indices(len(traces), 1)
+    for item in sorted({item for key in keys for item in submissions[key]}):
+        found = _in_common([submissions[key].get(item) for key in keys])
+        for i, j in _mutual_nearest(found):
+            nearest[keys[i], keys[j]] += 1
+        shared += found
+        sizes = np.diag(found)
+        held = sizes > 0
+        most += np.minimum(sizes[:, None], sizes[None, :]) * (held[:, None] & held[None, :])
+    share = np.divide(shared, most, out=np.zeros_like(shared), where=most > 0)
+    first, second = np.triu_indices(count, 1)
+    shares = share[first, second]
+    usual = float(np.median(shares))
+    least = _NEAR
+    if len(shares) >= _LEAST_PAIRS:
+        scale = 1.4826 * float(np.median(np.abs(shares - usual)))  # of a normal distribution
+        least = max(least, usual + _UNUSUAL * scale)
     near = {
-        (traces[i].key, traces[j].key)
+        (keys[i], keys[j])
         for i, j in zip(first.tolist(), second.tolist(), strict=True)
-        if cosines[i, j] >= _NEAR_ERRORS
+        if share[i, j] >= least
     }
-    return near, nearest, float(np.quantile(cosines[first, second], 0.95))
+    return near, nearest, usual
 
 
-def _mutual_nearest(products: npt.NDArray[np.floating]) -> Iterator[tuple[int, int]]:
-    """Pairs i < j each of which is the other's nearest; `products`: (N, N) inner products."""
-    own = np.diag(products)
-    distances = own[:, None] + own[None, :] - 2 * products
-    np.fill_diagonal(distances, np.inf)
-    closest = distances.argmin(axis=1)
+def _in_common(signatures: Sequence[MaskSignature | None]) -> Floats:
+    """(N, N): how many hashes the samples of one image have in common."""
+    samples = [np.zeros(0, np.uint32) if one is None else one.sample for one in signatures]
+    sizes = np.array([len(sample) for sample in samples])
+    rows = np.repeat(np.arange(len(samples)), sizes)
+    _, columns, holders = np.unique(
+        np.concatenate(samples), return_inverse=True, return_counts=True
+    )
+    several = holders[columns] > 1  # what one alone has wrong is in common with nobody
+    _, columns = np.unique(columns[several], return_inverse=True)
+    held = np.zeros((len(samples), columns.max(initial=-1) + 1), np.float32)
+    held[rows[several], columns] = 1
+    common = (held @ held.T).astype(np.float64)
+    np.fill_diagonal(common, sizes)
+    return common
+
+
+def _mutual_nearest(common: Floats) -> Iterator[tuple[int, int]]:
+    """Pairs i < j each of which has most in common with the other."""
+    others = common.copy()
+    np.fill_diagonal(others, 0)
+    closest = others.argmax(axis=1)
     for i, j in enumerate(closest.tolist()):
-        if i < j and closest[j] == i:
+        if i < j and closest[j] == i and others[i, j] > 0:
             yield i, j
-
-
-def _thumbnail(errors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Means over a grid of THUMBNAIL_PX × THUMBNAIL_PX cells."""
-    rows = np.linspace(0, errors.shape[0], THUMBNAIL_PX + 1).astype(int)
-    columns = np.linspace(0, errors.shape[1], THUMBNAIL_PX + 1).astype(int)
-    sums = np.pad(errors, ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
-    corners = sums[np.ix_(rows, columns)]
-    cells = corners[1:, 1:] - corners[:-1, 1:] - corners[1:, :-1] + corners[:-1, :-1]
-    areas = np.maximum(np.outer(np.diff(rows), np.diff(columns)), 1)
-    thumbnail: npt.NDArray[np.float32] = (cells / areas).astype(np.float32)
-    return thumbnail
 
 
 # --------------------------------------------------------------------------- words
@@ -300,10 +423,7 @@ def _nearness(measured: SharedMasks, submissions: int) -> str:
 def _honest(measured: SharedMasks) -> str:
     text = "0.1 to 0.5 between networks trained apart, 0.6 after light fine-tuning of one."
     if measured.usual is not None:
-        text += (
-            " In this class, 95 of 100 pairs have errors that agree by a cosine of "
-            f"{max(measured.usual, 0):.2f} or less."
-        )
+        text += f" Half of the pairs of this class have about {measured.usual:.2f} or less."
     return text
 
 

@@ -22,6 +22,7 @@ PairKey = tuple[str, str]
 _LEAST_BYTES = 64
 _RESULT_BYTES = 1024
 _LEAST_TIMES = 3
+_LEAST_OUTPUTS = 5  # masks: fewer may be alike because their objects are
 # Written by a run or by a person: two runs never write the same bytes.
 _RESULTS = frozenset({".log", ".ipynb", ".csv", ".out", ".err", ".pdf", ".docx", ".npy"})
 
@@ -41,9 +42,12 @@ def most_holders(submissions: int) -> int:
 
 
 def relate_files(
-    materials: Sequence[Material], given_out: frozenset[str]
+    materials: Sequence[Material],
+    given_out: frozenset[str],
+    outputs: frozenset[str] = frozenset(),
 ) -> dict[PairKey, tuple[Evidence, ...]]:
-    """Byte-identical files and identical times. `given_out`: SHA-256 of the base code's files.
+    """Byte-identical files and identical times. `given_out`: SHA-256 of the base code's files;
+    `outputs`: folders that the assignment's program writes, its masks say.
 
     Checkpoints are left to the comparison of weights.
     """
@@ -52,7 +56,7 @@ def relate_files(
     times = _same_times(materials, given_out, most)
     return {
         pair: (
-            *([_files_evidence(files[pair])] if pair in files else ()),
+            *([_files_evidence(files[pair], outputs)] if pair in files else ()),
             *([_times_evidence(times[pair])] if pair in times else ()),
         )
         for pair in sorted({*files, *times})
@@ -102,12 +106,15 @@ def _held_by_few(
     return shared
 
 
-def _files_evidence(shared: Sequence[_Shared]) -> Evidence:
+def _files_evidence(shared: Sequence[_Shared], outputs: frozenset[str]) -> Evidence:
     results = [
         file
         for file in shared
         if file.size_bytes >= _RESULT_BYTES and PurePosixPath(file.left).suffix.lower() in _RESULTS
     ]
+    written = [file for file in shared if not outputs.isdisjoint(PurePosixPath(file.left).parts)]
+    if len(written) >= _LEAST_OUTPUTS:
+        results += written
     count = f"{len(shared)} files are" if len(shared) > 1 else "1 file is"
     told = ", written by a run or a person" if results else ""
     named = listed(file.left for file in results or shared)
@@ -150,25 +157,26 @@ def _listed_files(shared: Sequence[_Shared], what: str) -> list[dict[str, str]]:
 
 
 def relate_names(
-    mentions: Mapping[str, Sequence[Mention]], entry_numbers: Mapping[str, str]
+    mentions: Mapping[str, Sequence[Mention]],
+    entry_numbers: Mapping[str, str],
+    emails: Mapping[str, frozenset[str]] | None = None,
 ) -> dict[PairKey, tuple[Evidence, ...]]:
     """Pairs one of which names the other, or both of which name the same person.
 
-    mentions: submission → what stands in it, without what is common; entry_numbers: submission →
-    its own.
+    mentions: submission → what stands in it, without what is common; entry_numbers and emails:
+    submission → its own, as far as they are known.
     """
-    owners = {number.upper(): name for name, number in entry_numbers.items()}
+    owners = {("entry number", number.upper()): name for name, number in entry_numbers.items()}
+    owners |= {("e-mail", one.lower()): name for name, own in (emails or {}).items() for one in own}
     related: dict[PairKey, list[Evidence]] = defaultdict(list)
     holders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in sorted(mentions):
-        own = entry_numbers.get(name, "").upper()
         for mention in mentions[name]:
-            if mention.kind == "entry number":
-                owner = owners.get(mention.text)
-                if owner is not None and mention.text != own:
-                    pair = (name, owner) if name < owner else (owner, name)
-                    related[pair].append(_names_the_other(name, mention, pair))
-            else:
+            owner = owners.get((mention.kind, mention.text))
+            if owner is not None and owner != name:
+                pair = (name, owner) if name < owner else (owner, name)
+                related[pair].append(_names_the_other(name, mention, pair))
+            elif mention.kind != "entry number" and owner is None:
                 holders[mention.kind, mention.text].append(name)
     for (kind, text), names in holders.items():
         for left, right in combinations(names, 2):
@@ -183,9 +191,9 @@ def _names_the_other(name: str, mention: Mention, pair: PairKey) -> Evidence:
         channel=Channel.ZIP,
         code=f"{Channel.ZIP}.names-the-other",
         strength=Strength.WEAK,
-        message=f"{quoted(name)} holds the entry number of {quoted(other)}, in {where}.",
-        meaning="Whether one submission names the other's entry number anywhere in its texts, "
-        "notebooks, pictures' metadata or paths.",
+        message=f"{quoted(name)} holds the {mention.kind} of {quoted(other)}, in {where}.",
+        meaning="Whether one submission names the other's entry number or address anywhere in its "
+        "texts, notebooks, pictures' metadata or paths.",
         honest="Rare between people who worked apart; partners and thanks are honest reasons.",
     )
 

@@ -18,7 +18,7 @@ from grader.sandbox import Backend
 from grader.similarity.checkpoints.describe import CheckpointTrace
 from grader.similarity.checkpoints.public import Published
 from grader.similarity.checkpoints.related import Fetch, relate_checkpoints
-from grader.similarity.masks import same_scores
+from grader.similarity.masks import relate_masks, same_scores
 from grader.similarity.model import ClassSimilarity, Evidence, Pair, Strength
 from grader.similarity.predictions import relate_predictions
 from grader.similarity.source.clusters import find_clusters
@@ -71,13 +71,15 @@ def compare_beyond_source(
     base: Sequence[FoundSubmission] = (),
     results: ClassResults | None = None,
     published: Published | None = None,
+    emails: Mapping[str, frozenset[str]] | None = None,
     progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
 ) -> ClassSimilarity:
     """`result` with the evidence of weights, answers, masks, files and names.
 
     `backend` is called when the first checkpoint has to be opened; where it raises SandboxError, a
     note says that weights were not compared. `scratch`: an empty folder for weights, about the size
-    of all checkpoints; the caller removes it. Raises UsageError as `inspect_zip` does.
+    of all checkpoints; the caller removes it. `results`: see `read_class_results`. `emails`:
+    submission → its own addresses, where they are known. Raises UsageError as `inspect_zip` does.
     """
     beyond = _Beyond()
     weights = OpenedWeights(scratch, _max_bytes(assignment))
@@ -91,21 +93,26 @@ def compare_beyond_source(
     progress("comparing files and names")
     named = _names(materials, given_out, assignment)
     hashes = frozenset(file.sha256 for material in given_out for file in material.files)
-    beyond.add(relate_files(materials, hashes))
+    outputs = frozenset(output.path for case in assignment.cases for output in case.outputs)
+    beyond.add(relate_files(materials, hashes, outputs))
     numbers = {m.name: m.entry_number for m in materials if m.entry_number is not None}
-    beyond.add(relate_names(named, numbers))
+    beyond.add(relate_names(named, numbers, emails))
     progress("comparing weights")
     _add_weights(beyond, traces, weights.fetch, published)
     if results is not None:
         progress("comparing answers and masks")
         answers = relate_predictions(results.answers, results.truth)
         beyond.add({pair: (found,) for pair, found in answers.items()})
-        beyond.add({pair: (found,) for pair, found in same_scores(results.scores).items()})
+        masks = relate_masks(results.masks)
+        for (left, right), found in same_scores(results.scores).items():
+            if left not in results.masks or right not in results.masks:
+                masks[left, right] = found
+        beyond.add({pair: (found,) for pair, found in masks.items()})
     deadline = None if assignment.late is None else assignment.late.deadline
     for material in materials:
         measured = None if results is None else results.accuracies.get(material.name)
         beyond.findings[material.name] += [
-            *foreign_names(material, named[material.name]),
+            *foreign_names(material, named[material.name], (emails or {}).get(material.name)),
             *late_times(material, deadline),
             *older_checkpoint(material),
             *unknown_names(material),

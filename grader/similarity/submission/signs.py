@@ -36,7 +36,7 @@ _OF_KNOWN_IMAGES = re.compile(r"\btrain(?:ing)?\b", re.IGNORECASE)
 
 
 def foreign_names(
-    material: Material, mentions: Sequence[Mention], own_emails: frozenset[str] = frozenset()
+    material: Material, mentions: Sequence[Mention], own_emails: frozenset[str] | None = None
 ) -> Iterator[Finding]:
     """Entry numbers that are not the submission's own; addresses, where its own are known."""
     own = material.entry_number
@@ -50,7 +50,8 @@ def foreign_names(
             line=mention.line,
         )
     if own_emails:
-        others = [m for m in mentions if m.kind == "e-mail" and m.text not in own_emails]
+        own_texts = {address.lower() for address in own_emails}
+        others = [m for m in mentions if m.kind == "e-mail" and m.text not in own_texts]
         for mention in others[:_MAX_SHOWN]:
             yield found(
                 "zip.other-email",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from grader.assignments.load import load_assignment
@@ -12,6 +13,7 @@ from grader.errors import SandboxError, UsageError
 from grader.findings import found
 from grader.model import Assignment
 from grader.sandbox import Backend
+from grader.similarity.masks import MASKS_FILE, sign_mask, signatures_json
 from grader.similarity.model import (
     Channel,
     ClassSimilarity,
@@ -229,6 +231,53 @@ def test_answers_masks_and_logs_come_from_the_reports(
     assert "masks.same-scores" in codes[A, D]
     assert "result.unreproduced-log" in {f.code for f in result.submissions[0].findings}
     assert not result.submissions[3].findings
+
+
+def test_masks_are_compared_by_the_signatures_that_were_kept(
+    course: Path, tmp_path: Path, assignment: Assignment
+) -> None:
+    results = tmp_path / "results"
+    rng = np.random.default_rng(0)
+    true = np.zeros((32, 32), bool)
+    true[8:24, 8:24] = True
+    own = {name: [rng.random(true.shape) < 0.03 for _ in range(20)] for name in (A, B, C)}
+    own[B] = [wrong ^ (rng.random(true.shape) < 0.003) for wrong in own[A]]
+    for name in (A, B, C, D):
+        _report(results, name, range(2), [0.5 + 0.001 * n for n in range(60)], 0.9)
+    for name, errors in own.items():
+        signed = {f"i{n}": sign_mask(true ^ wrong, true) for n, wrong in enumerate(errors)}
+        (results / "reports" / name / MASKS_FILE).write_text(signatures_json(signed))
+    known = read_class_results(results, (A, B, C, D))
+    assert set(known.masks) == {A, B, C}
+    (tmp_path / "s").mkdir()
+    result = compare_beyond_source(
+        _nothing((A, B, C, D)),
+        find_submissions(course),
+        assignment,
+        _no_sandbox,
+        tmp_path / "s",
+        results=known,
+    )
+    codes = {pair.key: {one.code for one in pair.evidence} for pair in result.pairs}
+    assert "masks.shared-errors" in codes[A, B]
+    # Both signatures say that these differ; for D there are only scores, and all have the same.
+    assert not any(code.startswith("masks") for code in codes.get((A, C), ()))
+    assert "masks.same-scores" in codes[A, D]
+
+
+def test_damaged_signatures_are_named(tmp_path: Path) -> None:
+    _report(tmp_path, A, range(2), [0.5] * 60, 0.9)
+    (tmp_path / "reports" / A / MASKS_FILE).write_text("{}")
+    with pytest.raises(UsageError, match=rf"{MASKS_FILE}.*no signatures"):
+        read_class_results(tmp_path, [A])
+
+
+def test_the_answer_of_most_stands_for_a_truth_that_no_report_has(tmp_path: Path) -> None:
+    for name, answer in ((A, "moth"), (B, "moth"), (C, "owl")):
+        path = tmp_path / "reports" / name / "report.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"images": [{"name": "i0", "predicted": answer}]}))
+    assert read_class_results(tmp_path, (A, B, C)).truth == {"i0": "moth"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2"])

@@ -122,6 +122,18 @@ def test_a_pair_one_of_which_names_the_other(tmp_path: Path, assignment: Assignm
     assert "a.py:1" in evidence.message
 
 
+def test_an_address_names_the_other_where_it_is_known_whose_it_is(
+    tmp_path: Path, assignment: Assignment
+) -> None:
+    material = _open(tmp_path, assignment, {"a.py": "# me@x.org asked friend@x.org\n"})
+    found = {OWN: mentions(material, assignment.entry_number), OTHER: ()}
+    known = {OWN: frozenset({"me@x.org"}), OTHER: frozenset({"Friend@X.org"})}
+    ((pair, (evidence,)),) = relate_names(found, {}, known).items()
+    assert pair == (OWN, OTHER)
+    assert evidence.code == "zip.names-the-other"
+    assert "e-mail" in evidence.message
+
+
 # --------------------------------------------------------------------------- times
 
 
@@ -242,7 +254,7 @@ def _relate(
         read_material(write_zip(tmp_path, name, entries, day), assignment, tmp_path / f"t-{name}")
         for day, (name, entries) in enumerate(zips.items(), 1)
     ]
-    return relate_files(materials, frozenset())
+    return relate_files(materials, frozenset(), frozenset({"seg_maps"}))
 
 
 def test_equal_files_count_by_who_could_have_made_them(
@@ -265,6 +277,19 @@ def test_equal_files_count_by_who_could_have_made_them(
     assert evidence.details["files"] == [
         {"left": "run.log", "right": "logs/out.log", "what": "equal bytes"}
     ]
+
+
+def test_equal_masks_in_two_zips_were_written_by_one_program(
+    tmp_path: Path, assignment: Assignment
+) -> None:
+    masks = {f"seg_maps/{n}.png": b"\x89PNG" + bytes([n]) * 200 for n in range(6)}
+    few = dict(list(masks.items())[:3])
+    related = _relate(
+        tmp_path, assignment, {"a": masks, "b": {"x.py": "x = 1\n", **masks}, "c": few}
+    )
+    strengths = {pair: [one.strength for one in found] for pair, found in related.items()}
+    assert strengths[("a", "b")] == [Strength.STRONG]
+    assert strengths[("a", "c")] == [Strength.WEAK]
 
 
 def test_what_many_have_and_what_is_tiny_joins_nobody(
