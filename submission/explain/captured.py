@@ -1,15 +1,36 @@
-"""Intermediate maps of a network during one forward pass."""
+"""Intermediate maps of a network, and how one logit depends on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+import torch
 from torch import Tensor, nn
 
 
+def maps_and_gradients(
+    network: nn.Module, images: Tensor, targets: Tensor | None, layers: Sequence[str]
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Logits (N, r), and for each of `layers` its maps and ∂ logit[target] / ∂ maps, both of the
+    maps' shape.
+
+    images: (N, C, H, W) float32; `targets`: (N,) int64, None means the predicted class. The network
+    must be in evaluation mode. Raises AttributeError for a layer that it lacks.
+    """
+    with torch.enable_grad(), _captured_maps(network, layers) as maps:
+        # the input asks for gradients, or a network with frozen weights would have none
+        logits = network(images.detach().requires_grad_(True))
+        if targets is None:
+            targets = logits.argmax(1)
+        chosen = logits.gather(1, targets.unsqueeze(1)).sum()
+        gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
+    kept = [maps[name].detach() for name in layers]
+    return logits.detach(), list(zip(kept, gradients, strict=True))
+
+
 @contextmanager
-def captured_maps(network: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+def _captured_maps(network: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """While open, every forward pass leaves the outputs of `layers` in the dictionary.
 
     Layer names are those of `network.named_modules()`; AttributeError for one that it lacks. The

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explain.captured import captured_maps
+from explain.captured import maps_and_gradients
 
 
 def grad_cam(
@@ -57,15 +57,9 @@ def _layer_maps(
     network: nn.Module, images: Tensor, targets: Tensor | None, layers: Sequence[str]
 ) -> tuple[Tensor, list[Tensor]]:
     """Logits (N, r) and equation 2 for each layer, (N, 1, h, w) ≥ 0 at the layer's own size."""
-    with torch.enable_grad(), captured_maps(network, layers) as maps:
-        # the input asks for gradients, or a network with frozen weights would have none
-        logits = network(images.detach().requires_grad_(True))
-        if targets is None:
-            targets = logits.argmax(1)
-        chosen = logits.gather(1, targets.unsqueeze(1)).sum()
-        gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
+    logits, pairs = maps_and_gradients(network, images, targets, layers)
     cams = []
-    for name, gradient in zip(layers, gradients, strict=True):
+    for maps, gradient in pairs:
         weights = gradient.mean(dim=(2, 3), keepdim=True)  # equation 1
-        cams.append((weights * maps[name].detach()).sum(dim=1, keepdim=True).relu())
-    return logits.detach(), cams
+        cams.append((weights * maps).sum(dim=1, keepdim=True).relu())
+    return logits, cams

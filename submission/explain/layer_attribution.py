@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explain.captured import captured_maps
+from explain.captured import maps_and_gradients
 
 
 def attribute_layers(
@@ -27,18 +26,13 @@ def attribute_layers(
     both. `targets`: (N,) int64; None means the predicted class. The network must be in evaluation
     mode.
     """
-    with torch.enable_grad(), captured_maps(network, layers) as maps:
-        logits = network(images.detach().requires_grad_(True))
-        if targets is None:
-            targets = logits.argmax(1)
-        chosen = logits.gather(1, targets.unsqueeze(1)).sum()
-        gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
+    logits, pairs = maps_and_gradients(network, images, targets, layers)
     total = images.new_zeros(images.shape[0], *images.shape[2:])
-    for name, gradient in zip(layers, gradients, strict=True):
-        magnitude = (maps[name].detach() * gradient).abs().sum(dim=1, keepdim=True)
+    for maps, gradient in pairs:
+        magnitude = (maps * gradient).abs().sum(dim=1, keepdim=True)
         heatmap = F.interpolate(magnitude, images.shape[2:], mode="bilinear").squeeze(1)
         total += heatmap / heatmap.mean(dim=(1, 2), keepdim=True).clamp(min=1e-20)
-    return logits.detach(), total / len(layers)
+    return logits, total / len(layers)
 
 
 def layer_attribution(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

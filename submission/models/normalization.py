@@ -239,7 +239,11 @@ class _Affine(nn.Module):
 
 
 class _Running(_Affine):
-    """Statistics that follow those of the batches seen in training mode, for evaluation mode."""
+    """Statistics that follow those of the batches seen in training mode, and in evaluation mode
+    stand in for those of the first term.
+
+    Raises ValueError for anything but (N, C, H, W), and in training for a mean of one value.
+    """
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -248,10 +252,10 @@ class _Running(_Affine):
     def __init__(
         self,
         num_features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
         super().__init__((num_features,), eps, affine)
         self.num_features = num_features
@@ -264,18 +268,12 @@ class _Running(_Affine):
             "num_batches_tracked", torch.tensor(0, dtype=torch.long) if tracked else None
         )
 
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, count: int, share: float) -> None:
-        """Move by `share` towards a batch's `mean` and biased `variance` (C,) over `count` numbers
-        each; what is kept is the unbiased variance."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        unbiased = variance * (count / (count - 1))
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
-        self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
+    def _terms(self, weight: Tensor) -> list[tuple[Average, Tensor]]:
+        """What the layer is a sum of."""
+        raise NotImplementedError
 
-    def _follow_batch(self, means: Tensor, variances: Tensor, maps: Tensor) -> None:
-        """Count a batch and follow its statistics, which its planes' (N, C) come to.
+    def _follow(self, means: Tensor, variances: Tensor, maps: Tensor) -> None:
+        """Count a batch, and follow its statistics, which its planes' (N, C) come to.
 
         The momentum None means the plain average of all batches so far.
         """
@@ -286,17 +284,36 @@ class _Running(_Affine):
         share = 1.0 / float(self.num_batches_tracked) if momentum is None else momentum
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
-        self._follow(mean, variance, maps.numel() // maps.shape[1], share)
+        self._move(mean, variance, maps.numel() // maps.shape[1], share)
 
-    def _uses_running(self) -> bool:
-        return not self.training and self.running_mean is not None
+    @torch.no_grad()
+    def _move(self, mean: Tensor, variance: Tensor, count: int, share: float) -> None:
+        """By `share` towards `mean` and the biased `variance` (C,) over `count` numbers each; what
+        is kept is the unbiased variance."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        unbiased = variance * (count / (count - 1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
 
-    def _running_affine(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (C,) that evaluation mode comes to."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        scale = weight * torch.rsqrt(self.running_var + self.eps)
-        return scale, bias - self.running_mean * scale
+    def forward(self, maps: Tensor) -> Tensor:
+        """maps: (N, C, H, W) → (N, C, H, W)."""
+        _require_maps(maps, self.num_features)
+        weight, bias = self._scale_and_shift_for(maps, self.num_features)
+        terms = self._terms(weight)
+        if self.training:
+            _require_several(maps, terms)
+        elif self.running_mean is not None and self.running_var is not None:
+            scale = terms[0][1] * torch.rsqrt(self.running_var + self.eps)
+            shift = bias - self.running_mean * scale
+            if len(terms) == 1:
+                return _apply_per_channel(maps, scale, shift)
+            y, _, _ = _normalise(maps, shift, self.eps, terms[1:])
+            return _apply_per_channel(maps, scale, torch.zeros_like(shift)).add_(y)
+        y, means, variances = _normalise(maps, bias, self.eps, terms)
+        if self.training:
+            self._follow(means, variances, maps)
+        return y
 
     def extra_repr(self) -> str:
         return (
@@ -312,8 +329,10 @@ def _apply_per_channel(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return scaled.add_(shift[:, None, None]).to(maps.dtype)
 
 
-def _require_several(maps: Tensor, count: int) -> None:
-    if count < 2:
+def _require_several(maps: Tensor, terms: Sequence[tuple[Average, Tensor]]) -> None:
+    across_images = all(average is over_batch for average, _ in terms)
+    images, _, height, width = maps.shape
+    if (images if across_images else 1) * height * width < 2:
         raise ValueError(
             "training mode needs more than one value for each mean, got maps of shape "
             f"{tuple(maps.shape)}"
@@ -321,33 +340,10 @@ def _require_several(maps: Tensor, count: int) -> None:
 
 
 class BatchNorm(_Running):
-    """Batch normalisation, as `torch.nn.BatchNorm2d` (Ioffe & Szegedy 2015, algorithms 1 and 2).
+    """Batch normalisation, as `torch.nn.BatchNorm2d` (Ioffe & Szegedy 2015, algorithms 1 and 2)."""
 
-    Raises ValueError for anything but (N, C, H, W), and in training for one value a channel.
-    """
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps: (N, C, H, W) → (N, C, H, W)."""
-        _require_maps(maps, self.num_features)
-        weight, bias = self._scale_and_shift_for(maps, self.num_features)
-        if self._uses_running():
-            return _apply_per_channel(maps, *self._running_affine(weight, bias))
-        if self.training:
-            _require_several(maps, maps.numel() // maps.shape[1])
-        y, means, variances = _normalise(maps, bias, self.eps, [(over_batch, weight)])
-        if self.training:
-            self._follow_batch(means, variances, maps)
-        return y
+    def _terms(self, weight: Tensor) -> list[tuple[Average, Tensor]]:
+        return [(over_batch, weight)]
 
 
 class InstanceNorm(_Running):
@@ -367,19 +363,13 @@ class InstanceNorm(_Running):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps: (N, C, H, W) → (N, C, H, W)."""
-        _require_maps(maps, self.num_features)
-        weight, bias = self._scale_and_shift_for(maps, self.num_features)
-        if self._uses_running():
-            return _apply_per_channel(maps, *self._running_affine(weight, bias))
-        pixels = maps.shape[2] * maps.shape[3]
-        if self.training:
-            _require_several(maps, pixels)
-        y, means, variances = _normalise(maps, bias, self.eps, [(over_nothing, weight)])
-        if self.training and self.momentum is not None:  # PyTorch's counts no batches, either
-            self._follow(means.mean(0), variances.mean(0), pixels, self.momentum)
-        return y
+    def _terms(self, weight: Tensor) -> list[tuple[Average, Tensor]]:
+        return [(over_nothing, weight)]
+
+    def _follow(self, means: Tensor, variances: Tensor, maps: Tensor) -> None:
+        if self.momentum is not None:  # PyTorch's counts no batches, either
+            pixels = maps.shape[2] * maps.shape[3]
+            self._move(means.mean(0), variances.mean(0), pixels, self.momentum)
 
 
 class BatchInstanceNorm(_Running):
@@ -392,15 +382,8 @@ class BatchInstanceNorm(_Running):
 
     gate: Tensor
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
+        super().__init__(num_features, eps, momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
         self.register_state_dict_pre_hook(lambda module, *_rest: module._clip_gate())
 
@@ -408,24 +391,9 @@ class BatchInstanceNorm(_Running):
         # equation 4; behind autograd's back, since the optimiser's step was, too
         self.gate.data.clamp_(0.0, 1.0)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps: (N, C, H, W) → (N, C, H, W)."""
-        _require_maps(maps, self.num_features)
+    def _terms(self, weight: Tensor) -> list[tuple[Average, Tensor]]:
         self._clip_gate()
-        weight, bias = self._scale_and_shift_for(maps, self.num_features)
-        of_batch, of_instance = weight * self.gate, weight * (1 - self.gate)
-        if self._uses_running():
-            scale, shift = self._running_affine(of_batch, bias)
-            y, _, _ = _normalise(maps, shift, self.eps, [(over_nothing, of_instance)])
-            return _apply_per_channel(maps, scale, torch.zeros_like(shift)).add_(y)
-        pixels = maps.shape[2] * maps.shape[3]
-        if self.training:
-            _require_several(maps, pixels)
-        terms = [(over_batch, of_batch), (over_nothing, of_instance)]
-        y, means, variances = _normalise(maps, bias, self.eps, terms)
-        if self.training:
-            self._follow_batch(means, variances, maps)
-        return y
+        return [(over_batch, weight * self.gate), (over_nothing, weight * (1 - self.gate))]
 
 
 class GroupNorm(_Affine):

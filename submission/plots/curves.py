@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Sequence
 
+from plots.png import to_png
 from training.history import EpochRecord
 
 
@@ -37,7 +37,4 @@ def draw_curves(records: Sequence[EpochRecord]) -> bytes:
                 axes.axvline(before.seconds / 60, color="grey", linewidth=0.8)
     loss.legend()
     accuracy.legend()
-    buffer = io.BytesIO()
-    # no date and no version in the file: the same run draws the same bytes
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return to_png(figure, dots_per_inch=110)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from plots.png import to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def draw_metrics(rows: Rows) -> bytes:
             epochs, values = _series(rows, f"{split}_{name}", factor)
             axes.plot(epochs, values, style, label=label)
         _dress(axes, title)
-    figure.axes[0].legend()
+    _name_lines(figure)
     return to_png(figure)
 
 
@@ -44,7 +45,7 @@ def draw_comparison(runs: Mapping[str, Rows]) -> bytes:
             for run, rows in runs.items():
                 axes.plot(*_series(rows, f"{split}_{name}", factor), label=run)
             _dress(axes, f"{label}: {title}")
-    figure.axes[0].legend(fontsize="small")
+    _name_lines(figure)
     return to_png(figure)
 
 
@@ -66,8 +67,7 @@ def _dress(axes: Axes, title: str) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def to_png(figure: Figure) -> bytes:
-    """The same figure gives the same bytes: no date and no version among them."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
-    return buffer.getvalue()
+def _name_lines(figure: Figure) -> None:
+    """Below the panels, which have the same lines: inside one it would cover some."""
+    lines, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from plots.metrics import to_png
+from plots.png import to_png
 
 OPACITY = 0.45
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from data.augmentation import Augmentation
-from data.class_folders import TestImage, list_class_folders, list_test_images
+from data.class_folders import TestImage, list_test_images
 from data.decoding import UnreadableImage, open_rgb, stretched
 from data.label_files import write_labels
 from data.pixel_store import PixelStore, decode_into_store
@@ -27,6 +27,7 @@ from explain.layer_attribution import attribute_layers
 from models.folding import fold_batch_norm
 from models.loading import ClassNames, find_class_names, load_network
 from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
+from options import list_training_files, require_at_least, require_learning_rate
 from segmentation.mask_files import resized, write_mask
 from segmentation.subject import segment
 from training.devices import choose_compute, make_deterministic
@@ -108,12 +109,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def train(arguments: argparse.Namespace) -> None:
     """Class folders in; resnet_model.pth, metadata.json, curves.csv and curves.png out."""
     _check_train_arguments(arguments)
-    files = list_class_folders(arguments.train_dir)
+    files = list_training_files(arguments)
     classes = len(files.class_names)
-    if arguments.classes not in (None, classes):
-        raise SubmissionError(
-            f"--classes {arguments.classes}: {arguments.train_dir} holds {classes} class folders"
-        )
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     make_folder(arguments.checkpoint_dir)
@@ -212,16 +209,12 @@ def _start_from(checkpoint: Path, network: ResNet, class_names: Sequence[str]) -
 
 def _check_train_arguments(arguments: argparse.Namespace) -> None:
     lowest = {"n": 1, "size": 16, "batch_size": 1, "threads": 1, "seed": 0}
-    for name, low in lowest.items():
-        value = getattr(arguments, name)
-        if value is not None and value < low:
-            raise SubmissionError(f"--{name.replace('_', '-')} {value}: at least {low} is needed")
+    require_at_least(arguments, lowest)
+    require_learning_rate(arguments.lr)
     if arguments.minutes is not None and not 0 < arguments.minutes < math.inf:
         raise SubmissionError(f"--minutes {arguments.minutes:g}: more than 0 is expected")
     if not 0 <= arguments.holdout < 1:
         raise SubmissionError(f"--holdout {arguments.holdout}: from 0 to below 1 is expected")
-    if arguments.lr is not None and not 0 < arguments.lr < math.inf:
-        raise SubmissionError(f"--lr {arguments.lr}: more than 0 is expected")
 
 
 # --------------------------------------------------------------------------- evaluate
@@ -254,8 +247,7 @@ class _Opened:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Write submission.csv and seg_maps/ into the working directory; print the accuracy when
     class folders give the labels."""
-    if arguments.batch_size < 1:
-        raise SubmissionError(f"--batch-size {arguments.batch_size}: at least 1 is needed")
+    require_at_least(arguments, {"batch_size": 1})
     images = list_test_images(arguments.test_dir)
     compute = choose_compute(arguments.device, 0)
     program_folder = Path(__file__).resolve().parent.parent

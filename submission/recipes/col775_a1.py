@@ -37,6 +37,7 @@ from models.resnet import (
     last_stage_layers,
 )
 from models.variants import GROUPS, NORMS, norm_layer
+from options import list_training_files, require_at_least, require_learning_rate
 from training.devices import Compute, choose_compute, make_deterministic
 from training.distributed import Group, join_group, leave_group
 from training.files import make_folder
@@ -132,12 +133,7 @@ def train(arguments: argparse.Namespace) -> None:
     names = list(EXPERIMENTS) if "all" in arguments.experiment else arguments.experiment
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    files = list_class_folders(arguments.train_dir)
-    if arguments.classes not in (None, len(files.class_names)):
-        raise SubmissionError(
-            f"--classes {arguments.classes}: {arguments.train_dir} holds "
-            f"{len(files.class_names)} class folders"
-        )
+    files = list_training_files(arguments)
     group = join_group()
     compute = choose_compute(arguments.device, group.local_rank)
     splits = _Splits(arguments, files, compute)
@@ -270,12 +266,8 @@ def _validation_folder(train_dir: Path) -> Path | None:
 
 def _check_train_arguments(arguments: argparse.Namespace) -> None:
     lowest = {"n": 1, "size": 16, "batch_size": 1, "threads": 1, "seed": 0, "epochs": 1}
-    for name, low in (lowest | {"groups": 1, "patience": 1}).items():
-        value = getattr(arguments, name)
-        if value is not None and value < low:
-            raise SubmissionError(f"--{name.replace('_', '-')} {value}: at least {low} is needed")
-    if not 0 < arguments.lr < math.inf:
-        raise SubmissionError(f"--lr {arguments.lr}: more than 0 is expected")
+    require_at_least(arguments, lowest | {"groups": 1, "patience": 1})
+    require_learning_rate(arguments.lr)
 
 
 # --------------------------------------------------------------------------- evaluate
@@ -309,8 +301,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Write submission.csv and heatmaps/ into the working directory and print the statistics that
     class folders allow; or, with --report, the report of a folder of experiments."""
-    if arguments.batch_size < 1:
-        raise SubmissionError(f"--batch-size {arguments.batch_size}: at least 1 is needed")
+    require_at_least(arguments, {"batch_size": 1})
     compute = choose_compute(arguments.device, 0)
     if arguments.report is not None:
         from report.write import write_report  # noqa: PLC0415 - predicting needs no figures

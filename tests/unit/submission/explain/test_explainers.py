@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from explain.captured import captured_maps
+from explain.captured import maps_and_gradients
 from explain.grad_cam import grad_cam
 from explain.gradients import (
     gradient_times_input,
@@ -128,15 +128,13 @@ def test_layer_attribution_of_the_last_maps_adds_up_to_the_logit(
     network: ResNet, images: Tensor
 ) -> None:
     """Signed, the products of the last maps and their gradients sum to logit − bias."""
-    with torch.enable_grad(), captured_maps(network, ["layer3"]) as maps:
-        logits = network(images.clone().requires_grad_(True))
-        chosen = logits.gather(1, TARGETS.unsqueeze(1))
-        (gradient,) = torch.autograd.grad(chosen.sum(), maps["layer3"])
-    signed = (maps["layer3"] * gradient).sum(dim=(1, 2, 3))
+    logits, [(maps, gradient)] = maps_and_gradients(network, images, TARGETS, ["layer3"])
+    chosen = logits.gather(1, TARGETS.unsqueeze(1))
+    signed = (maps * gradient).sum(dim=(1, 2, 3))
     torch.testing.assert_close(signed, chosen.squeeze(1) - network.fc.bias[TARGETS])
 
     _, heatmaps = attribute_layers(network, images, TARGETS, layers=("layer3",))
-    magnitude = (maps["layer3"] * gradient).abs().sum(dim=1, keepdim=True)
+    magnitude = (maps * gradient).abs().sum(dim=1, keepdim=True)
     expected = nn.functional.interpolate(magnitude, (12, 12), mode="bilinear").squeeze(1)
     expected = expected / expected.mean(dim=(1, 2), keepdim=True)
     torch.testing.assert_close(heatmaps, expected)
