@@ -102,7 +102,9 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What a class was graded with, so that it can be repeated: the words of the command, as
-    absolute paths. `assignment` is an id or the path of a definition."""
+    absolute paths. `assignment` is an id or the path of a definition; `similar`: whether the class
+    is compared with itself in the end, without the code in `base`, and with the fingerprints of
+    earlier years in `archive`."""
 
     submissions: Path
     masks: Path | None
@@ -114,6 +116,9 @@ class Setup:
     independent: bool = True
     probed: bool = False
     unsafe_no_sandbox: bool = False
+    similar: bool = True
+    base: tuple[Path, ...] = ()
+    archive: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,7 @@ class Store:
             **{
                 **given,
                 **{name: Path(given[name]) for name in paths if given[name] is not None},
+                **{name: tuple(map(Path, given.get(name, ()))) for name in ("base", "archive")},
             }
         )
         return ClassInfo(
@@ -246,10 +247,6 @@ class Store:
 
     def begin_class(self, info: ClassInfo, truth_stamp: str = "") -> None:
         """Say, or say anew, what the class is graded with; its first time is kept."""
-        setup = {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(info.setup).items()
-        }
         with self._transaction():
             first = self._row("SELECT created_at FROM class")
             self._connection.execute(
@@ -262,7 +259,7 @@ class Store:
                     info.definition_sha256,
                     info.truth_sha256,
                     truth_stamp,
-                    json.dumps(setup),
+                    json.dumps(asdict(info.setup), default=str),
                     info.created_at.isoformat() if first is None else first["created_at"],
                 ),
             )
@@ -565,6 +562,11 @@ class Store:
         """The number of the current result; None where there is none."""
         number: int | None = self._one("SELECT max(number) FROM result WHERE key = ?", key)[0]
         return number
+
+    def latest_numbers(self) -> dict[str, int]:
+        """key → the number of the current result, where there is one."""
+        rows = self._rows("SELECT key, max(number) AS latest FROM result GROUP BY key")
+        return {row["key"]: row["latest"] for row in rows}
 
     def last_faults(self, count: int) -> tuple[str, ...]:
         """The grader's own faults of the attempts that failed last, the last one first."""

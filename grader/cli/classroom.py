@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from grader.classroom.records import Setup, State
 from grader.classroom.run_lock import who_runs
 from grader.classroom.store import REPORTS_FOLDER, open_store
 from grader.cli.options import (
+    ARCHIVE,
     ASSIGNMENT,
+    BASE,
     CLASSES,
     EXIT_GRADER,
     EXIT_MET,
@@ -34,7 +36,8 @@ from grader.cli.options import (
     RESULTS,
     UNSAFE,
 )
-from grader.errors import UsageError
+from grader.cli.output import stages
+from grader.errors import GraderError, UsageError
 from grader.findings import listed
 
 if TYPE_CHECKING:
@@ -88,6 +91,13 @@ BECAUSE = click.option(
 @click.option("--force", is_flag=True, help="Grade everything again, also what has not changed.")
 @NO_INDEPENDENT
 @PROBE
+@click.option(
+    "--no-similar",
+    is_flag=True,
+    help="Do not compare the submissions with each other when all are graded.",
+)
+@BASE
+@ARCHIVE
 @UNSAFE
 def class_(
     submissions: Path,
@@ -103,6 +113,9 @@ def class_(
     force: bool,
     no_independent: bool,
     probed: bool,
+    no_similar: bool,
+    base: tuple[Path, ...],
+    archive: tuple[Path, ...],
     unsafe_no_sandbox: bool,
 ) -> None:
     """Grade a whole class. Stop it, kill it, repeat it: what is done is kept and not done again.
@@ -127,14 +140,19 @@ def class_(
         independent=not no_independent,
         probed=probed,
         unsafe_no_sandbox=unsafe_no_sandbox,
+        similar=not no_similar,
+        base=tuple(path.absolute() for path in base),
+        archive=tuple(path.absolute() for path in archive),
     )
+    _check_given(base, archive)
     chosen = _workers(workers, scheduler)
     door = read_door(
         setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
     )
     with _shown(results) as display:
         outcome = grade_class(results, setup, door, chosen, display.tell, force=force)
-    _end(results, outcome)
+        is_compared = _compare(results, display)
+    _end(results, outcome, is_compared)
 
 
 @click.command()
@@ -155,6 +173,7 @@ def status(results: Path) -> None:
         )
         faults = store.faults()
         absent = store.absent()
+        _, compared = store.compared()
     at_work = who_runs(results)
     if not at_work:
         progress.running = {}
@@ -165,6 +184,8 @@ def status(results: Path) -> None:
     for key, fault in faults.items():
         click.echo(f"  {key} is parked, not marked: {fault}")
     _say_absent(absent)
+    if compared:
+        click.echo(f"  {compared}")
     complete = progress.done == progress.total
     if at_work:
         click.echo(f"at work: {at_work}")
@@ -195,7 +216,8 @@ def regrade(
     chosen = _workers(workers, scheduler)
     with _shown(results) as display:
         outcome = grade_class.regrade(results, entries, because, chosen, display.tell)
-    _end(results, outcome)
+        is_compared = _compare(results, display)
+    _end(results, outcome, is_compared)
 
 
 @click.command()
@@ -299,7 +321,49 @@ def _shown(results: Path) -> Iterator[_Display]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(results: Path, outcome: Standing) -> None:
+def _compare(results: Path, display: _Display) -> bool:
+    """Compare the class with itself, where that is wanted; False when that failed, which costs
+    nobody a mark."""
+    with open_store(results) as store:
+        if not store.info().setup.similar:
+            return True
+    from grader.classroom.similar import PAGES_FOLDER, compare_class
+
+    display.clear()
+    try:
+        with stages() as progress:
+            summary = compare_class(results, progress)
+    except GraderError as error:
+        click.echo(f"the submissions were not compared: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  → {error.hint}", err=True)
+    except Exception as error:  # noqa: BLE001 - a defect here must not look as if marks were lost
+        click.echo(
+            "the submissions were not compared, by a defect of the grader itself: "
+            f"{type(error).__name__}: {error}",
+            err=True,
+        )
+    else:
+        if summary:
+            click.echo(f"{summary}: {results / PAGES_FOLDER / 'index.html'}")
+        return True
+    click.echo("  marks and reports are complete; the same command compares again", err=True)
+    return False
+
+
+def _check_given(base: Iterable[Path], archive: Iterable[Path]) -> None:
+    """Refuse before hours of grading what would fail after them."""
+    if base or archive:
+        from grader.similarity.source.read_sources import find_base
+        from grader.similarity.source.stored import read_fingerprints
+
+        for path in base:
+            find_base(path)
+        for path in archive:
+            read_fingerprints(path)
+
+
+def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
     """Say what the run has done, and exit: 3 when something could not be graded."""
     if outcome.due == 0:
         click.echo("nothing to do: every result is up to date")
@@ -316,7 +380,7 @@ def _end(results: Path, outcome: Standing) -> None:
         click.echo(f"  {key} is parked, not marked: {fault}")
     if outcome.parked:
         click.echo("  run the same command again once that is mended", err=True)
-    sys.exit(EXIT_GRADER if outcome.parked else EXIT_MET)
+    sys.exit(EXIT_GRADER if outcome.parked or not is_compared else EXIT_MET)
 
 
 def _say_absent(absent: Sequence[Absent]) -> None:

@@ -16,7 +16,6 @@ from grader.classroom.records import State
 from grader.classroom.store import open_store
 from grader.cli.options import EXIT_MET, EXIT_NOT_MET, PATH, RESULTS
 from grader.cli.output import check_out, write_whole
-from grader.cli.similar import SIMILARITY_FILE
 from grader.errors import UsageError
 from grader.findings import listed
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from grader.classroom.exports.filled import Filled
     from grader.classroom.final_marks import Counting
-    from grader.classroom.records import Entry
+    from grader.classroom.records import ClassInfo, Entry
     from grader.render.site.class_view import Cluster
 
 _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the hardest images
@@ -227,24 +226,33 @@ def report(results: Path, site: Path) -> None:
     """Write a site of the class for its staff: table, distributions, findings, hardest images."""
     with open_store(results) as store:
         info, entries = store.info(), store.entries()
+    from grader.classroom.similar import PAGES_FOLDER, SIMILARITY_FILE
+
     check_out(site, "--html")
     if not entries:
         raise UsageError(f"{results}: there is no submission yet")
-    index = write_site(entries, info.title, info.course, _clusters(results / SIMILARITY_FILE), site)
+    clusters = _clusters(results / SIMILARITY_FILE)
+    pages = results / PAGES_FOLDER
+    index = write_site(entries, info, clusters, pages if pages.is_dir() else None, site)
     click.echo(f"page: {index}")
 
 
 def write_site(
-    entries: Sequence[Entry], title: str, course: str, clusters: Sequence[Cluster], site: Path
+    entries: Sequence[Entry],
+    info: ClassInfo,
+    clusters: Sequence[Cluster],
+    comparison: Path | None,
+    site: Path,
 ) -> Path:
-    """Write the site into the folder `site`; returns its index. The reports' own pages are linked
-    to (hard links cost nothing and stay as they are when a regrading writes new ones), or copied
-    where the disks differ."""
+    """Write the site into the folder `site`; returns its index. `comparison` is the folder of the
+    pages of the class's comparison. They and the reports' own pages are linked to (hard links cost
+    nothing and stay as they are when a regrading writes new ones), or copied where the disks
+    differ."""
     from grader.render.site.class_view import class_view
     from grader.render.site.pages import site_pages
 
     site.mkdir(mode=0o700, parents=True, exist_ok=True)  # marks and hidden images: one's own
-    view = class_view(entries, title, course, clusters)
+    view = class_view(entries, info.title, info.course, clusters)
     reports = {
         entry.submitted.key: path
         for entry in entries
@@ -253,10 +261,25 @@ def write_site(
     }
     for key, path in reports.items():
         _take_over(path, site / "reports" / f"{key}.html")
+    compared = _take_over_folder(comparison, site / "similar")
     pictures = _pictures([image.name for image in view.images], list(reports.values()))
-    for name, text in site_pages(entries, view, pictures=pictures, reports=reports):
+    for name, text in site_pages(
+        entries, view, pictures=pictures, reports=reports, compared=compared
+    ):
         write_whole(site / name, text)
     return site / "index.html"
+
+
+def _take_over_folder(source: Path | None, goal: Path) -> bool:
+    """The files below `source` and no others; whether there are any."""
+    files = [] if source is None else [path for path in source.rglob("*") if path.is_file()]
+    places = {goal / path.relative_to(source or path): path for path in files}
+    for earlier in goal.rglob("*"):
+        if earlier.is_file() and earlier not in places:
+            earlier.unlink()
+    for place, path in places.items():
+        _take_over(path, place)
+    return bool(places)
 
 
 def _take_over(source: Path, goal: Path) -> None:

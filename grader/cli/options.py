@@ -64,7 +64,21 @@ UNSAFE = click.option(
     is_flag=True,
     help="Run student code without isolation when no sandbox works; stamped into the report.",
 )
-
+BASE = click.option(
+    "--base",
+    type=PATH,
+    multiple=True,
+    metavar="STARTER",
+    help="Code that was given out: a folder, zip or file; it counts for nobody. May be repeated.",
+)
+ARCHIVE = click.option(
+    "--archive",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Fingerprints of an earlier year to compare with as well (`grader similar "
+    "--save-archive`). May be repeated.",
+)
 
 FORMATS = ("text", "json", "junit", "github", "sarif")
 FORMAT = click.option(

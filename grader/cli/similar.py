@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from grader.assignments.load import load_assignment
-from grader.cli.options import ASSIGNMENT, PATH, UNSAFE
+from grader.cli.options import ARCHIVE, ASSIGNMENT, BASE, PATH, UNSAFE
 from grader.cli.output import stages, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from grader.model import Assignment
-    from grader.similarity.model import ClassSimilarity
     from grader.similarity.source.read_sources import FoundSubmission
-
-SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site looks for it
 
 
 @click.command()
 @click.argument("submissions", type=PATH)
-@click.option(
-    "--base",
-    type=PATH,
-    multiple=True,
-    metavar="STARTER",
-    help="Code that was given out: a folder, zip or file; it counts for nobody. May be repeated.",
-)
-@click.option(
-    "--archive",
-    type=PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Fingerprints of an earlier year to compare with as well. May be repeated.",
-)
+@BASE
+@ARCHIVE
 @click.option(
     "--save-archive",
     type=PATH,
@@ -102,32 +82,32 @@ def similar(
     are opened in the sandbox only, and nothing leaves this machine. A score is no verdict: a person
     looks and decides.
     """
+    from grader.classroom.similar import SIMILARITY_FILE, compare_submissions, comparison_pages
     from grader.render.similarity.documents import pairs_csv, similarity_json
-    from grader.render.similarity.pages import similarity_site
     from grader.render.similarity.terminal import similarity_text
-    from grader.similarity.source.compare import compare_sources
-    from grader.similarity.source.read_sources import find_base, find_submissions, read_tree
-    from grader.similarity.source.stored import read_fingerprints, write_fingerprints
+    from grader.similarity.source.read_sources import find_submissions
+    from grader.similarity.source.stored import write_fingerprints
 
     definition = load_assignment(assignment)
     found = find_submissions(submissions)
+    emails: dict[str, frozenset[str]] = {}
     if results is not None:
-        found = _under_keys(found, results)
-    earlier = [old for path in archive for old in read_fingerprints(path)]
+        found, emails = _under_keys(found, results)
     with stages() as progress:
-        comparison = compare_sources(
+        comparison = compare_submissions(
             found,
             definition,
-            base=[find_base(path) for path in base],
-            archive=earlier,
-            cache=cache,
+            base=base,
+            archive=archive,
+            public=public,
+            cache_folder=cache,
+            results=results,
+            source_only=source_only,
+            unsafe_no_sandbox=unsafe_no_sandbox,
+            emails=emails,
             progress=progress,
         )
         result = comparison.result
-        if not source_only:
-            result = _beyond_source(
-                result, found, base, definition, results, public, unsafe_no_sandbox, progress
-            )
         if save_archive is not None:
             write_fingerprints(save_archive, comparison.fingerprints)
         if json_path is not None:
@@ -138,9 +118,7 @@ def similar(
             write_whole(results / SIMILARITY_FILE, similarity_json(result))
         if html is not None:
             progress("writing pages")
-            shown = {name for pair in result.pairs for name in pair.key}
-            sources = {one.name: read_tree(one, definition) for one in found if one.name in shown}
-            for name, content in similarity_site(result, sources):
+            for name, content in comparison_pages(result, found, definition):
                 write_whole(html / name, content)
     click.echo(similarity_text(result), nl=False)
     if html is not None:
@@ -149,14 +127,16 @@ def similar(
 
 def _under_keys(
     submissions: tuple[FoundSubmission, ...], results: Path
-) -> tuple[FoundSubmission, ...]:
-    """Submissions under the keys that the class in `results` knows them by; what it does not know
-    keeps its name."""
+) -> tuple[tuple[FoundSubmission, ...], dict[str, frozenset[str]]]:
+    """Submissions under the keys that the class in `results` knows them by, and whose addresses are
+    whose; what it does not know keeps its name."""
+    from grader.classroom.similar import emails_of
     from grader.classroom.store import open_store
     from grader.similarity.source.read_sources import FoundSubmission
 
     with open_store(results) as store:
-        known = [(one.key, one.zip_path.resolve()) for one in store.submitted()]
+        submitted = store.submitted()
+    known = [(one.key, one.zip_path.resolve()) for one in submitted]
     renamed = []
     for one in submissions:
         place = one.path.resolve()
@@ -166,38 +146,4 @@ def _under_keys(
             if (path == place or place in path.parents) and path.is_file()
         ]
         renamed += own or [one]
-    return tuple(sorted(renamed, key=lambda one: one.name))
-
-
-def _beyond_source(
-    result: ClassSimilarity,
-    submissions: tuple[FoundSubmission, ...],
-    base: tuple[Path, ...],
-    definition: Assignment,
-    results: Path | None,
-    public: tuple[Path, ...],
-    unsafe: bool,
-    progress: Callable[[str], None],
-) -> ClassSimilarity:
-    """The result with the evidence of weights, answers, masks, files and names."""
-    from grader.sandbox import choose_backend
-    from grader.similarity.checkpoints.public import FOLDER, read_published
-    from grader.similarity.source.read_sources import find_base
-    from grader.similarity.submission.class_results import read_class_results
-    from grader.similarity.submission.compare import compare_beyond_source
-
-    known = None
-    if results is not None:
-        known = read_class_results(results, [one.name for one in submissions])
-    with tempfile.TemporaryDirectory(prefix="grader-similar-") as scratch:
-        return compare_beyond_source(
-            result,
-            submissions,
-            definition,
-            cache(lambda: choose_backend(allow_unsafe=unsafe)),
-            Path(scratch),
-            base=[find_base(path) for path in base],
-            results=known,
-            published=read_published((FOLDER, *public)),
-            progress=progress,
-        )
+    return tuple(sorted(renamed, key=lambda one: one.name)), emails_of(submitted)

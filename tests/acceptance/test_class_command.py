@@ -51,7 +51,7 @@ def class_of(tmp_path_factory: pytest.TempPathFactory, course: Course) -> Callab
 def arguments(class_of: Callable[[], Path], course: Course, tmp_path: Path) -> list[str]:
     """A class as it is graded in these tests; `results` lies in the test's folder."""
     words = ["class", class_of(), "--gt", course.masks, "--out", tmp_path / "results"]
-    return [*map(str, words), "--no-independent", "--workers", "2"]
+    return [*map(str, words), "--no-independent", "--no-similar", "--workers", "2"]
 
 
 def _kept(results: Path) -> dict[str, Any]:
@@ -116,6 +116,63 @@ def test_a_class_is_graded_looked_at_regraded_adjusted_and_compared(
     assert "2023AIB2003: 0 → " in past.stdout
     assert "1 changed" in past.stdout
     assert (results / "reports" / "2023AIB2003" / "earlier").is_dir()
+
+
+def test_a_graded_class_is_compared_with_itself_once(
+    grader: Run, arguments: list[str], tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    arguments = [word for word in arguments if word != "--no-similar"]
+    roster = Path(arguments[1]) / "roster.csv"
+    roster.write_text("entry_number,name,email\n2023AIB2001,Asha Rao,asha@example.org\n", "utf-8")
+    done = grader(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 pairs of submissions compared, 3 worth a look, in 1 group" in done.stdout
+    document = json.loads((results / "similarity.json").read_text("utf-8"))
+    # All but the one that is no zip are the same program.
+    (cluster,) = document["clusters"]
+    assert sorted(cluster["members"]) == ["2023AIB2001", "2023AIB2002", "2023AIB2003"]
+    written = (results / "similarity.json").stat().st_mtime_ns
+    again = grader(*arguments)
+    assert again.returncode == 0
+    assert "3 worth a look" in again.stdout
+    assert (results / "similarity.json").stat().st_mtime_ns == written, "nothing has changed"
+    assert "3 worth a look" in grader("status", results).stdout
+
+    assert grader("report", results, "--html", tmp_path / "site").returncode == 0
+    index = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert 'href="similar/index.html"' in index
+    for pair in document["pairs"]:
+        assert (tmp_path / "site" / "similar" / pair["page"]).is_file()
+
+    # The cache cannot be written any more: that costs nobody a mark, and is told.
+    shutil.rmtree(results / ".fingerprints")
+    (results / ".fingerprints").write_text("in the way")
+    shutil.copy(Path(arguments[1]) / "2023AIB2001.zip", Path(arguments[1]) / "2023AIB2003.zip")
+    failed = grader(*arguments)
+    assert failed.returncode == 3
+    assert "4 done" in failed.stdout
+    assert "the submissions were not compared" in failed.stderr
+    assert "marks and reports are complete" in failed.stderr
+    (results / ".fingerprints").unlink()
+    mended = grader(*arguments)
+    assert mended.returncode == 0
+    assert (results / "similarity.json").stat().st_mtime_ns != written
+
+
+def test_what_a_comparison_needs_is_looked_at_before_hours_of_grading(
+    grader: Run, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken").write_text("no archive")
+    for words, told in (
+        (["--archive", tmp_path / "broken"], "no archive"),
+        (["--archive", tmp_path / "nothing"], "nothing"),
+        (["--base", tmp_path / "nothing"], "no such file"),
+    ):
+        done = grader(*arguments, *words)
+        assert done.returncode == 2, words
+        assert told in done.stderr
+        assert not (tmp_path / "results").exists()
 
 
 def _running(arguments: list[str], folder: Path) -> subprocess.Popen[str]:

@@ -26,7 +26,10 @@ _SEVERITIES = list(Severity)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One submission, or somebody without one, in the table. `criteria` and `values` follow the columns of `ClassView`."""
+    """One submission, or somebody without one, in the table.
+
+    `criteria` and `values` follow the columns of `ClassView`.
+    """
 
     key: str
     name: str

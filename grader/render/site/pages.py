@@ -19,14 +19,15 @@ def site_pages(
     *,
     pictures: Mapping[str, Markup] | None = None,
     reports: Collection[str] = (),
+    compared: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """`index.html`, then `students/<key>.html` for each entry, to be written as UTF-8.
 
     `pictures`: an image's name → its `data:` URI; `reports`: keys of which `reports/<key>.html` is
-    there.
+    there; `compared`: `similar/index.html` is.
     """
     keys = [entry.submitted.key for entry in entries]
-    yield "index.html", class_page(view, pictures or {})
+    yield "index.html", class_page(view, pictures or {}, compared=compared)
     similar: dict[str, dict[str, None]] = {key: {} for key in keys}
     for cluster in view.clusters:
         for key in cluster.members:
@@ -46,13 +47,14 @@ def site_pages(
         )
 
 
-def class_page(view: ClassView, pictures: Mapping[str, Markup]) -> str:
+def class_page(view: ClassView, pictures: Mapping[str, Markup], *, compared: bool = False) -> str:
     """The overview."""
     look, script = style(), page_source(SITE_TEMPLATES / "class.js")
     return template("class.html.j2").render(
         view=view,
         known={row.key for row in view.rows},
         pictures=pictures,
+        compared=compared,
         style=look,
         script=script,
         policy=page_policy(look, script),
