@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from grader.classroom.exports.filled import Filled
     from grader.classroom.final_marks import Counting
-    from grader.classroom.records import ClassInfo, Entry
+    from grader.classroom.records import Entry
     from grader.render.site.class_view import Cluster
 
 _PICTURE_PAGES = 5  # so many reports are looked through for the pictures of the hardest images
@@ -233,16 +233,18 @@ def report(results: Path, site: Path) -> None:
         raise UsageError(f"{results}: there is no submission yet")
     clusters = _clusters(results / SIMILARITY_FILE)
     pages = results / PAGES_FOLDER
-    index = write_site(entries, info, clusters, pages if pages.is_dir() else None, site)
+    comparison = pages if pages.is_dir() else None
+    index = write_site(entries, info.title, info.course, clusters, site, comparison)
     click.echo(f"page: {index}")
 
 
 def write_site(
     entries: Sequence[Entry],
-    info: ClassInfo,
+    title: str,
+    course: str,
     clusters: Sequence[Cluster],
-    comparison: Path | None,
     site: Path,
+    comparison: Path | None = None,
 ) -> Path:
     """Write the site into the folder `site`; returns its index. `comparison` is the folder of the
     pages of the class's comparison. They and the reports' own pages are linked to (hard links cost
@@ -252,7 +254,7 @@ def write_site(
     from grader.render.site.pages import site_pages
 
     site.mkdir(mode=0o700, parents=True, exist_ok=True)  # marks and hidden images: one's own
-    view = class_view(entries, info.title, info.course, clusters)
+    view = class_view(entries, title, course, clusters)
     reports = {
         entry.submitted.key: path
         for entry in entries

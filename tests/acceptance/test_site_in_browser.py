@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.classroom.records import Entry
+from grader.classroom.records import Absent, Entry
 from grader.cli.exports import write_site
 from grader.render.site.class_view import Cluster
 from tests.acceptance.watched_browser import CONTRAST, PAYLOADS, Loaded, Open, outside
@@ -28,7 +28,8 @@ STUDENTS = 300
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Entry, ...]]:
     results = tmp_path_factory.mktemp("class") / "results"
-    with make_class(results, STUDENTS) as store:
+    absent = (Absent("2023AIB2998", name="Gita Rao"), Absent("2023AIB2999", name="Hiro Ali"))
+    with make_class(results, STUDENTS - len(absent), absent=absent) as store:
         yield store.entries()
 
 
@@ -37,7 +38,9 @@ def site(entries: tuple[Entry, ...], tmp_path_factory: pytest.TempPathFactory) -
     keys = [one.submitted.key for one in entries]
     clusters = (Cluster((keys[0], keys[1], "gone"), "weights are the same but for rounding"),)
     folder = tmp_path_factory.mktemp("site")
-    write_site(entries, "Butterflies", "AIL721", clusters, folder)
+    comparison = tmp_path_factory.mktemp("similar")
+    (comparison / "index.html").write_text("<!doctype html><title>pairs</title><h1>Pairs</h1>")
+    write_site(entries, "Butterflies", "AIL721", clusters, folder, comparison)
     return folder
 
 
@@ -101,6 +104,23 @@ def test_links_lead_from_the_class_to_a_student_to_the_report_and_back(
     assert page.url.endswith(f"students/{keys[2]}.html")
     page.get_by_role("link", name="← the class").click()
     assert page.url.endswith("index.html")
+    assert _is_quiet(loaded)
+
+
+def test_who_handed_in_nothing_is_found_by_the_filter(show: Open, site: Path) -> None:
+    loaded = show(site / "index.html")
+    page = loaded.page
+    page.get_by_label("State").select_option("No submission")
+    assert sorted(_shown(page)) == ["2023AIB2998", "2023AIB2999"]
+    page.get_by_role("link", name="2023AIB2998", exact=True).first.click()
+    assert page.get_by_text("On the roster, and no submission.").is_visible()
+    assert _is_quiet(loaded)
+
+
+def test_the_class_leads_to_its_comparison(show: Open, site: Path) -> None:
+    loaded = show(site / "index.html")
+    loaded.page.get_by_role("link", name="The comparison: every pair side by side").click()
+    assert loaded.page.get_by_role("heading", level=1).inner_text() == "Pairs"
     assert _is_quiet(loaded)
 
 
