@@ -48,7 +48,8 @@ class Span:
 
     def __str__(self) -> str:
         place = self.path if self.cell is None else f"{self.path} cell {self.cell}"
-        return f"{place}:{self.first_line}-{self.last_line}"
+        last = "" if self.last_line == self.first_line else f"-{self.last_line}"
+        return f"{place}:{self.first_line}{last}"
 
 
 @dataclass(frozen=True, slots=True)

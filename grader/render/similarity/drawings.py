@@ -13,7 +13,7 @@ from grader.similarity.model import ClassSimilarity, Cluster, Pair
 MATRIX_SUBMISSIONS = 60  # more do not fit: those with the highest scores are shown
 _CELL_PX, _LEAST_CELL_PX, _MATRIX_PX = 26.0, 9.0, 760
 _NAME_CHARS, _CHAR_PX = 18, 6.6
-_GRAPH_PX, _PAIR_HEIGHT_PX, _NODE_PX = 320, 60, 13.0
+_GRAPH_PX, _NODE_PX = 320, 13.0
 _RING_PX, _NUMBERED_NODE_PX = 130.0, 9.0
 
 
@@ -40,12 +40,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The lower triangle: every two of the shown submissions once."""
+    """The lower triangle: every two of the shown submissions once. `names` stand left of the rows,
+    `heads` over the columns, at the ends of the rows."""
 
     width: float
     height: float
     cell: float
     names: tuple[Label, ...]
+    heads: tuple[Label, ...]
     cells: tuple[MatrixCell, ...]
     shown: int
     left_out: int
@@ -80,12 +82,17 @@ def matrix(result: ClassSimilarity) -> Matrix:
                 )
             )
     return Matrix(
-        width=round(margin + max(len(names) - 1, 1) * cell + 8, 2),
+        width=round(2 * margin + max(len(names) - 1, 1) * cell + 8, 2),
         height=round(len(names) * cell + 8, 2),
         cell=cell,
         names=tuple(
             Label(margin - 6, round((row + 0.5) * cell + 4, 2), text)
             for row, text in enumerate(texts)
+            if row
+        ),
+        heads=tuple(
+            Label(round(margin + row * cell + 6, 2), round((row + 0.5) * cell + 4, 2), text)
+            for row, text in enumerate(texts[:-1])
         ),
         cells=tuple(cells),
         shown=len(names),
@@ -146,15 +153,13 @@ class Graph:
 
 
 def graph(cluster: Cluster, pairs: Mapping[tuple[str, str], Pair]) -> Graph:
-    """A cluster's members on a circle, joined by its pairs."""
+    """A cluster's members on a circle, the first at the top, joined by its pairs."""
     count = len(cluster.members)
-    # Two stand side by side, more on a circle with the first at the top.
-    turn, height = (math.pi / 2, _PAIR_HEIGHT_PX) if count <= 2 else (0.0, _GRAPH_PX)
     node = min(_NODE_PX, max(4.0, math.pi * _RING_PX / max(count, 1) * 0.8))
     places = {
         name: (
-            round(_GRAPH_PX / 2 + _RING_PX * math.sin(2 * math.pi * index / count - turn), 2),
-            round(height / 2 - _RING_PX * math.cos(2 * math.pi * index / count - turn), 2),
+            round(_GRAPH_PX / 2 + _RING_PX * math.sin(2 * math.pi * index / count), 2),
+            round(_GRAPH_PX / 2 - _RING_PX * math.cos(2 * math.pi * index / count), 2),
         )
         for index, name in enumerate(cluster.members)
     }
@@ -175,7 +180,7 @@ def graph(cluster: Cluster, pairs: Mapping[tuple[str, str], Pair]) -> Graph:
         )
     return Graph(
         width=_GRAPH_PX,
-        height=height,
+        height=_GRAPH_PX,
         node=round(node, 2),
         numbered=node >= _NUMBERED_NODE_PX,
         nodes=tuple(

@@ -39,6 +39,8 @@ def similarity_site(
 def class_page(result: ClassSimilarity) -> str:
     """The class: what to look at, clusters, the matrix, and what each submission says alone."""
     pairs = {pair.key: pair for pair in result.pairs}
+    # Two are a pair, which stands in the table: a drawing would say nothing more.
+    clusters = [cluster for cluster in result.clusters if len(cluster.members) > 2]
     return _render(
         "class",
         result=result,
@@ -49,8 +51,9 @@ def class_page(result: ClassSimilarity) -> str:
                 graph(cluster, pairs),
                 words.why(pairs[k] for k in cluster.pairs if k in pairs),
             )
-            for cluster in result.clusters
+            for cluster in clusters
         ],
+        lone_pairs=len(result.clusters) - len(clusters),
         matrix=matrix(result),
         alone=[summary for summary in result.submissions if summary.findings],
     )

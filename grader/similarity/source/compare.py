@@ -216,7 +216,10 @@ class _Table:
         elif self.same[i]:
             message = "the same source but for names, comments and layout"
         else:
-            message = "similar source in the same places"
+            message = (
+                f"similar source in the same places: {contained:.0%} of the smaller one's own code "
+                "is in the other"
+            )
         strength = Strength.STRONG if self.flagged[i] else Strength.WEAK
         if self.only_base[i]:
             strength = Strength.CONTEXT

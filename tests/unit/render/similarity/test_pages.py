@@ -148,6 +148,29 @@ def test_an_empty_class_has_a_page() -> None:
     assert json.loads(similarity_json(EMPTY))["pairs"] == []
 
 
+def test_clusters_of_three_are_drawn_and_pairs_are_counted() -> None:
+    result = example_similarity()
+    assert [len(cluster.members) for cluster in result.clusters] == [3, 2]
+    page = class_page(result)
+    assert page.count('<svg class="graph"') == 1
+    assert "1 further pair to look at joins nobody else" in page
+    assert 'id="clusters"' not in class_page(replace(result, clusters=result.clusters[1:]))
+
+
+def test_every_row_and_every_column_of_the_matrix_has_its_name() -> None:
+    drawn = matrix(example_similarity())
+    columns = {round(head.x) for head in drawn.heads}
+    rows = {round(name.y) for name in drawn.names}
+    middle = drawn.cell / 2 + 4
+    assert {round(cell.x + 6) for cell in drawn.cells} <= columns
+    assert {round(cell.y + middle) for cell in drawn.cells} <= rows
+
+
+def test_of_one_line_a_place_says_one_number() -> None:
+    assert str(Span("a.py", 7, 7)) == "a.py:7"
+    assert str(Span("n.ipynb", 1, 3, cell=2)) == "n.ipynb cell 2:1-3"
+
+
 def test_a_large_class_shows_those_with_the_highest_scores() -> None:
     result = example_similarity(students=150)
     drawn = matrix(result)
