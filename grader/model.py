@@ -713,6 +713,35 @@ class Probe:
 
 
 @frozen
+class EarlierMatch:
+    """A submission of an earlier year and how similar its source is, from 0 to 1. `flagged`: a
+    person should look. `honest`: how many others reach as much; `places`: what stands where."""
+
+    name: str
+    score: float
+    flagged: bool
+    message: str
+    honest: str
+    places: tuple[str, ...]
+
+
+@frozen
+class EarlierComparison:
+    """A submission against earlier years' fingerprints: evidence for a person, never a mark.
+
+    `compared`: how many they are; `threshold`: from which score on one is flagged, and `reason` why
+    there; `matches`: the most similar first; `findings`: what the zip says by itself.
+    """
+
+    compared: int
+    threshold: float
+    reason: str
+    meaning: str
+    matches: tuple[EarlierMatch, ...]
+    findings: tuple[Finding, ...]
+
+
+@frozen
 class Report:
     """All of it. Renderers are pure functions of this."""
 
@@ -731,6 +760,7 @@ class Report:
     volatile: Mapping[str, Any]  # times, host, durations: differ from run to run
     experiments: tuple[Experiment, ...] = ()
     probe: Probe | None = None
+    earlier: EarlierComparison | None = None
 
     @property
     def marks(self) -> Decimal:

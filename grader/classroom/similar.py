@@ -23,7 +23,7 @@ from grader.classroom.fingerprint import comparison_identity, stamp_of
 from grader.classroom.records import Setup, State, Submitted
 from grader.classroom.store import Store, open_store
 from grader.errors import UsageError
-from grader.model import Assignment
+from grader.model import Assignment, EarlierComparison, EarlierMatch
 from grader.render.similarity.documents import similarity_json
 from grader.render.similarity.links import CLASS_PAGE
 from grader.render.similarity.pages import similarity_site
@@ -40,6 +40,8 @@ from grader.whole_file import whole_file
 SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site looks for it
 PAGES_FOLDER = "similar"
 _CACHE_FOLDER = ".fingerprints"
+_SHOWN_EARLIER = 3  # matches that are shown also where none is worth a look
+_SHOWN_PLACES = 12
 
 Progress = Callable[[str], None]
 
@@ -130,6 +132,48 @@ def compare_submissions(
             progress=progress,
         )
     return replace(comparison, result=result)
+
+
+def compare_with_earlier(
+    zip_path: Path,
+    assignment: Assignment,
+    archive: Sequence[Path],
+    *,
+    unsafe_no_sandbox: bool = False,
+) -> EarlierComparison:
+    """One zip against the fingerprints of earlier years, and what it says by itself.
+
+    Raises UsageError for an archive that cannot be read.
+    """
+    result = compare_submissions(
+        [FoundSubmission(zip_path.stem, zip_path)],
+        assignment,
+        archive=archive,
+        unsafe_no_sandbox=unsafe_no_sandbox,
+    ).result
+    pairs = [pair for pair in result.pairs if pair.archived]
+    pairs = [pair for number, pair in enumerate(pairs) if pair.flagged or number < _SHOWN_EARLIER]
+    return EarlierComparison(
+        compared=result.threshold.pairs_compared,
+        threshold=result.threshold.score,
+        reason=result.threshold.reason,
+        meaning=pairs[0].evidence[0].meaning if pairs else "",
+        matches=tuple(
+            EarlierMatch(
+                name=pair.right,
+                score=pair.score,
+                flagged=pair.flagged,
+                message=pair.evidence[0].message,
+                honest=pair.evidence[0].honest,
+                places=tuple(
+                    f"{region.left} – {region.right}"
+                    for region in pair.evidence[0].regions[:_SHOWN_PLACES]
+                ),
+            )
+            for pair in pairs
+        ),
+        findings=result.submissions[0].findings,
+    )
 
 
 def comparison_pages(

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from grader.cli.options import (
     UNSAFE,
 )
 from grader.cli.output import stages
+from grader.cli.similar import check_given
 from grader.errors import GraderError, UsageError
 from grader.findings import listed
 
@@ -144,7 +145,7 @@ def class_(
         base=tuple(path.absolute() for path in base),
         archive=tuple(path.absolute() for path in archive),
     )
-    _check_given(base, archive)
+    check_given(base, archive)
     chosen = _workers(workers, scheduler)
     door = read_door(
         setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
@@ -349,18 +350,6 @@ def _compare(results: Path, display: _Display) -> bool:
         return True
     click.echo("  marks and reports are complete; the same command compares again", err=True)
     return False
-
-
-def _check_given(base: Iterable[Path], archive: Iterable[Path]) -> None:
-    """Refuse before hours of grading what would fail after them."""
-    if base or archive:
-        from grader.similarity.source.read_sources import find_base
-        from grader.similarity.source.stored import read_fingerprints
-
-        for path in base:
-            find_base(path)
-        for path in archive:
-            read_fingerprints(path)
 
 
 def _end(results: Path, outcome: Standing, is_compared: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 
 from grader.assignments.load import load_assignment
 from grader.cli.options import (
+    ARCHIVE,
     ASSIGNMENT,
     CLASSES,
     EXIT_MET,
@@ -25,7 +27,8 @@ from grader.cli.options import (
     UNSAFE,
 )
 from grader.cli.output import check_out, prepare_report, stages, write_report
-from grader.errors import UsageError
+from grader.cli.similar import check_given
+from grader.errors import GraderError, UsageError
 from grader.model import Severity, Verdict
 from grader.sandbox import choose_backend
 from grader.score import score as score_submission
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
 )
 @NO_INDEPENDENT
 @PROBE
+@ARCHIVE
 @UNSAFE
 def score(
     zip_path: Path,
@@ -80,6 +84,7 @@ def score(
     audience: Audience,
     no_independent: bool,
     probed: bool,
+    archive: tuple[Path, ...],
     unsafe_no_sandbox: bool,
 ) -> None:
     """Score one submission: marks, and the evidence for each mark."""
@@ -92,6 +97,7 @@ def score(
     require_truth(masks, images, definition)
     if train_images is not None and not train_images.is_dir():
         raise UsageError(f"--train {train_images}: is not a folder of class folders")
+    check_given((), archive)
     with ThreadPoolExecutor(1) as thread:  # trying the sandbox is waiting, mostly
         choice = thread.submit(choose_backend, allow_unsafe=unsafe_no_sandbox)
         truth = load_truth(
@@ -114,6 +120,18 @@ def score(
             progress=progress,
             meanwhile=prepare_report,
         )
+        fault: GraderError | None = None
+        if archive:
+            from grader.classroom.similar import compare_with_earlier
+
+            progress("comparing with earlier years")
+            try:
+                earlier = compare_with_earlier(
+                    zip_path, definition, archive, unsafe_no_sandbox=unsafe_no_sandbox
+                )
+                report = replace(report, earlier=earlier)
+            except GraderError as error:
+                fault = error  # told in the end: the marks are there, and are written first
     from grader.render.text import text  # by now `prepare_report` has loaded it
 
     written = write_report(report, out, audience)
@@ -122,6 +140,8 @@ def score(
     )
     for path in written:
         click.echo(f"{'page' if path.suffix == '.html' else 'data'}: {path}")
+    if fault is not None:
+        raise fault
     sys.exit(_exit_code(report))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,18 @@ def similar(
     click.echo(similarity_text(result), nl=False)
     if html is not None:
         click.echo(f"Pages: {html / 'index.html'}")
+
+
+def check_given(base: Sequence[Path], archive: Sequence[Path]) -> None:
+    """Refuse before hours of grading what would fail after them."""
+    if base or archive:
+        from grader.similarity.source.read_sources import find_base
+        from grader.similarity.source.stored import read_fingerprints
+
+        for path in base:
+            find_base(path)
+        for path in archive:
+            read_fingerprints(path)
 
 
 def _under_keys(

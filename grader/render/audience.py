@@ -6,7 +6,8 @@ their names, values per image, the confusion matrix (with one image a class it t
 the staging seed and the truth's hash that it comes from, the evidence of findings, everything about
 the course's machine. Of the program's own output only the end stays: a program can print the
 hidden images. Of the probe nothing stays: its evidence is for a person to weigh, and how close a
-program came to being noticed is no student's to know.
+program came to being noticed is no student's to know. Nor is who else wrote what, so of the
+comparison with earlier years nothing stays either.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def seen_by(report: Report, audience: Audience) -> Report:
         ),
         gallery=(),
         probe=None,
+        earlier=None,
         provenance=_only(report.provenance, _PROVENANCE),
         volatile=_only(report.volatile, _VOLATILE),
     )

@@ -14,6 +14,7 @@ from grader.findings import CATALOGUE
 from grader.model import (
     Award,
     CaseRun,
+    EarlierComparison,
     Experiment,
     Finding,
     Gallery,
@@ -72,6 +73,7 @@ def report_document(report: Report, *, audience: Audience = "ta") -> dict[str, J
         "independent": None if report.independent is None else _independent(report.independent),
         "experiments": [_experiment(experiment) for experiment in report.experiments],
         "probe": None if report.probe is None else _probe(report.probe),
+        "earlier": None if report.earlier is None else _earlier(report.earlier),
         "runs": [_run(run) for run in report.runs],
         "images": [_image(image) for image in report.gallery],
         "provenance": report.provenance,
@@ -208,6 +210,27 @@ def _probe(probe: Probe) -> dict[str, Any]:
             }
             for result in probe.passes
         ],
+    }
+
+
+def _earlier(earlier: EarlierComparison) -> dict[str, Any]:
+    return {
+        "compared": earlier.compared,
+        "threshold": earlier.threshold,
+        "reason": earlier.reason,
+        "meaning": earlier.meaning,
+        "matches": [
+            {
+                "name": match.name,
+                "score": match.score,
+                "flagged": match.flagged,
+                "message": match.message,
+                "honest": match.honest,
+                "places": match.places,
+            }
+            for match in earlier.matches
+        ],
+        "findings": [finding_document(finding) for finding in earlier.findings],
     }
 
 

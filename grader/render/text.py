@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from grader.model import Award, Experiment, Measurement, ProbePass, Report
+from grader.model import (
+    Award,
+    EarlierComparison,
+    Experiment,
+    Measurement,
+    ProbePass,
+    Report,
+)
 from grader.render import figures
 from grader.render.audience import Audience, seen_by
 from grader.render.histogram import histogram_of
 from grader.render.page import BOLD, LEAST_COLUMNS, WIDTH_COLUMNS, Page, add_findings
 from grader.render.printable import printable
-from grader.render.words import VERDICT_MEANINGS, VERDICTS, baseline_name, run_status
+from grader.render.words import VERDICT_MEANINGS, VERDICTS, baseline_name, finding_title, run_status
 
 _TABLE_COLUMNS = 84  # below this the table of marks becomes a list
 _NAME_COLUMNS = 24
@@ -132,6 +139,8 @@ def _add_evidence(page: Page, report: Report) -> None:
         page.add(f"Probe: {report.probe.conclusion}")
         for result in report.probe.passes:
             page.add(_pass(result), indent=4)
+    if report.earlier is not None:
+        _add_earlier(page, report.earlier)
     checked = report.independent
     if checked is not None:
         page.add(
@@ -140,6 +149,20 @@ def _add_evidence(page: Page, report: Report) -> None:
             f"accuracy {figures.value(checked.accuracy)} and agrees with the submitted labels on "
             f"{figures.percent(checked.agreement)} of the images ({checked.preprocessing})"
         )
+
+
+def _add_earlier(page: Page, earlier: EarlierComparison) -> None:
+    flagged = sum(match.flagged for match in earlier.matches)
+    page.add(
+        f"Earlier years: {figures.counted(earlier.compared, 'submission')} compared, "
+        f"{flagged or 'none'} worth a look; evidence for a person, no marks"
+    )
+    for match in earlier.matches:
+        look = "worth a look" if match.flagged else "below the threshold"
+        page.add(f"{match.name}: {figures.value(match.score)}, {look}: {match.message}", indent=4)
+    for finding in earlier.findings:
+        place = "" if finding.place is None else f"{finding.place}: "
+        page.add(f"{finding_title(finding)}: {place}{finding.message}", indent=4)
 
 
 def _pass(result: ProbePass) -> str:

@@ -6,12 +6,14 @@ import csv
 import json
 import random
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.similarity_classes import obfuscate
 from benchmarks.similarity_classes.generate import submission
+from fixtures.course import Course
 from tests.acceptance.conftest import Run
 
 LINES = 120
@@ -68,6 +70,34 @@ def test_a_copy_is_shown_with_its_lines(grader: Run, class_folder: Path, tmp_pat
     )
     assert again.returncode == 0, again.stderr
     assert "2023AIB2001 (archive)" in again.stdout
+
+
+def test_one_zip_is_scored_and_compared_with_earlier_years(
+    grader: Run, zip_of: Callable[[str], Path], course: Course, tmp_path: Path
+) -> None:
+    zip_path = zip_of("accepted/as-asked")
+    (tmp_path / "year").mkdir()
+    (tmp_path / "year" / "2022AIB1001.zip").write_bytes(zip_path.read_bytes())
+    archive = tmp_path / "2022.index"
+    grader("similar", tmp_path / "year", "--source-only", "--save-archive", archive)
+    words = ("score", zip_path, "--gt", course.masks, "--no-independent")
+    plain = grader(*words, "--out", tmp_path / "plain")
+    done = grader(*words, "--out", tmp_path / "out", "--archive", archive)
+    assert done.returncode == plain.returncode == 0, done.stderr
+    assert "Earlier years: 1 submission compared, 1 worth a look" in done.stdout
+    documents = [
+        json.loads((tmp_path / out / "report.json").read_text("utf-8")) for out in ("plain", "out")
+    ]
+    assert documents[0]["marks"] == documents[1]["marks"]
+    assert documents[0]["earlier"] is None
+    assert documents[1]["earlier"]["matches"][0]["name"] == "2022AIB1001 (archive)"
+    student = grader(*words, "--out", tmp_path / "s", "--archive", archive, "--for", "student")
+    assert "2022AIB1001" not in student.stdout
+    for path in (tmp_path / "s").iterdir():
+        assert "2022AIB1001" not in path.read_text("utf-8")
+    refused = grader(*words, "--archive", tmp_path / "none")
+    assert refused.returncode == 2
+    assert not (tmp_path / "cwd" / "reports").exists()
 
 
 def test_no_words_accuse(grader: Run, class_folder: Path) -> None:

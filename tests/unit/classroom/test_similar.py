@@ -14,8 +14,14 @@ from benchmarks.similarity_classes.generate import submission
 from grader.classroom import similar
 from grader.classroom.final_marks import SUPERSEDED
 from grader.classroom.records import Setup, Submitted
-from grader.classroom.similar import SIMILARITY_FILE, compare_class, compare_submissions
+from grader.classroom.similar import (
+    SIMILARITY_FILE,
+    compare_class,
+    compare_submissions,
+    compare_with_earlier,
+)
 from grader.classroom.store import open_store
+from grader.errors import UsageError
 from grader.findings import found
 from grader.similarity.source.stored import write_fingerprints
 from tests.unit.classroom.fake_class import ASSIGNMENT, grade, info
@@ -163,6 +169,25 @@ def test_earlier_years_and_code_that_was_given_out(
     _setup(results, archive=(), base=())
     compare_class(results, _silent)
     assert len(compared) == 2
+
+
+def test_one_zip_beside_earlier_years(tmp_path: Path, four: tuple[Submitted, ...]) -> None:
+    archive = tmp_path / "2022.index"
+    years = [similar.FoundSubmission(f"2022{one.key[4:]}", one.zip_path) for one in four[:3]]
+    compared = compare_submissions(years, ASSIGNMENT, source_only=True)
+    write_fingerprints(archive, compared.fingerprints)
+    mine = _zip(tmp_path / "new", "2023AIB2099", "b", "# 2022AIB1234 wrote it")
+    earlier = compare_with_earlier(mine.zip_path, ASSIGNMENT, [archive])
+    assert earlier.compared == 3
+    assert [match.name for match in earlier.matches if match.flagged] == ["2022AIB2002 (archive)"]
+    assert earlier.matches[0].score == 1
+    assert any(":" in place for place in earlier.matches[0].places)
+    assert [one.code for one in earlier.findings if "2022AIB1234" in one.message] == [
+        "zip.other-entry-number"
+    ]
+    (tmp_path / "broken").write_text("x")
+    with pytest.raises(UsageError, match="no archive"):
+        compare_with_earlier(mine.zip_path, ASSIGNMENT, [tmp_path / "broken"])
 
 
 def test_the_setup_comes_back_as_it_was(tmp_path: Path) -> None:
