@@ -25,7 +25,7 @@ from grader.similarity.source.slice_hashes import Hashes, SliceHashes, text_hash
 from grader.similarity.source.symbols import Symbols
 
 # Raised whenever the same text gets other hashes: old caches and archives are told apart by it.
-VERSION = 2
+VERSION = 3
 
 K, WINDOW = 24, 8
 # beside STATEMENT, CALL, SHAPE: a k-gram, a feature before temporaries were put in their places
@@ -141,15 +141,15 @@ def _module_names(path: str) -> Iterator[str]:
 def _sequences(
     texts: tuple[SourceText, ...], symbols: Symbols, own: frozenset[str], base: BaseCode
 ) -> Iterator[Sequence]:
-    names, aliases, notebook = symbols.names_of_file(), dict(CUSTOMARY_ALIASES), None
+    names, notebook = symbols.names_of_file(CUSTOMARY_ALIASES), None
     for text in texts:
         if file_hash(text) in base.files:
             yield Sequence()
             continue
         if text.cell is None or text.path != notebook:
-            names, aliases = symbols.names_of_file(), dict(CUSTOMARY_ALIASES)
+            names = symbols.names_of_file(CUSTOMARY_ALIASES)
             notebook = text.path
-        yield _sequence(text.text, partial(Linearise, symbols, names, aliases, own))
+        yield _sequence(text.text, partial(Linearise, symbols, names, own))
 
 
 def _sequence(text: str, begin: Callable[[], Linearise]) -> Sequence:

@@ -22,22 +22,25 @@ from __future__ import annotations
 import ast
 import operator
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from grader.similarity.source.symbols import Namespace, Symbols
+from grader.similarity.source.symbols import BUILTINS, Names, Symbols, meaning_of_function
 
 Number = int | float
 
 # Kinds of features: how much context a feature holds.
 STATEMENT, CALL, SHAPE = 0, 1, 2
 
+_NOBODYS: frozenset[str] = frozenset()
 _MIN_FEATURE_TOKENS = 3  # `x = y` says nothing
 _UNIT_STATEMENTS = 40  # module-level code is cut into units of as many statements
 
 _LARGEST, _LARGEST_POWER = 1e18, 64  # of numbers that are computed: beyond, nobody means them
 _COMMUTES = (ast.Add, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
+_PLAIN = frozenset({ast.Expr, ast.Return, ast.Pass, ast.Raise, ast.Assert})
+_DEFINITIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
 _MIRRORED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
 _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -55,7 +58,7 @@ _TALK = frozenset({"print", "pprint", "display"})
 # of an object of the student's, which may have any name, or of these libraries
 _TALK_METHODS = frozenset({"debug", "info", "warning", "warn", "error", "critical", "exception"})
 _TALK_LIBRARIES = frozenset({"logging", "warnings"})
-_LEFT_OUT = ("Import", "ImportFrom", "Pass", "Global", "Nonlocal", "TypeAlias", "Delete")
+_LEFT_OUT = ("Import", "ImportFrom", "Pass", "Nonlocal", "TypeAlias", "Delete")
 # Names that nobody imports in a notebook's later cells or a broken file, and everybody means.
 CUSTOMARY_ALIASES = {
     "np": "numpy",
@@ -111,15 +114,13 @@ class _Scope:
 
 
 class Linearise:
-    """Writes trees into `out`. One instance for a text; `names` and `aliases` (local name →
-    library path) are shared by the cells of a notebook. Nesting beyond Python's limit raises
-    RecursionError."""
+    """Writes trees into `out`. One instance for a text; `names` are shared by the cells of a
+    notebook. Nesting beyond Python's limit raises RecursionError."""
 
     def __init__(
         self,
         symbols: Symbols,
-        names: Namespace,
-        aliases: dict[str, str],
+        names: Names,
         own_modules: frozenset[str],
     ) -> None:
         self.out = Sequence()
@@ -127,7 +128,8 @@ class Linearise:
         self._names = names
         self._bound = names.bound
         self._own_modules = own_modules
-        self._aliases = aliases
+        self._aliases = names.aliases
+        self._hidden: frozenset[str] = _NOBODYS  # names of the module that functions use otherwise
         self._line = 1
         self._scope = _Scope()
         self._constants: dict[tuple[type, object], int] = {}
@@ -282,18 +284,32 @@ class Linearise:
     def _assign(self, targets: list[ast.expr], value: ast.expr) -> None:
         start = len(self.out.tokens)
         self._node("Assign")
-        first = type(targets[0]) is ast.Name and targets[0].id not in self._bound
+        target = targets[0]
+        first = not self._functions and len(targets) == 1 and type(target) is ast.Name
+        if first and target.id not in self._names.assigned:  # type: ignore[attr-defined]
+            self._stands_for(target.id, value)  # type: ignore[attr-defined]
         for target in targets:
             self._target(target)
         value_start = len(self.out.tokens)
         self._whole(value)
         if len(targets) == 1 and type(targets[0]) is ast.Name:
-            name = targets[0].id
-            self._scope.assigned[name] = (start, value_start, len(self.out.tokens))
-            if first and not self._functions:
-                number = _folded(value)
-                if number is not None:
-                    self._names.constants[name] = _spelled(number)
+            self._scope.assigned[targets[0].id] = (start, value_start, len(self.out.tokens))
+
+    def _stands_for(self, name: str, value: ast.expr) -> None:
+        """A name of the module for a constant or for a function is that constant or function."""
+        if isinstance(value, ast.Constant):
+            text = isinstance(value.value, str | bytes)
+            meaning = "node Text" if text else f"value {_spelled(value.value)}"
+        elif (number := _folded(value)) is not None:
+            meaning = f"value {_spelled(number)}"
+        elif (library := self._library_path(value)) is not None:
+            self._aliases[name] = library
+            return
+        elif isinstance(value, ast.Name) and value.id in BUILTINS - self._bound:
+            meaning = meaning_of_function(value.id)
+        else:
+            return
+        self._names.outer.constants[name] = meaning
 
     def _on_AugAssign(self, node: ast.AugAssign) -> None:
         target = node.target
@@ -325,11 +341,17 @@ class Linearise:
             self._target(node.value)
 
     def _bind(self, name: str) -> None:
-        self._names.bind(name)
+        self._bound.add(name)
+        if not self._functions and name not in self._hidden:
+            self._names.assign(name)
         if self._in_class:
             self._symbols.attrs.bound.add(name)
         stores = self._scope.stores
         stores[name] = stores.get(name, 0) + 1
+
+    def _on_Global(self, node: ast.Global) -> None:
+        for name in node.names:
+            self._names.assign(name)
 
     def _on_Return(self, node: ast.Return) -> None:
         self._node("Return")
@@ -413,19 +435,20 @@ class Linearise:
         self._bound.add(node.name)
         if not node.name.startswith("__"):
             symbols.attrs.bound.add(node.name)
-        outer = (self._unit, self._statements, self._scope, self._in_class)
+        outer = (self._unit, self._statements, self._scope, self._in_class, self._hidden)
         self._unit = self._new_unit()
         self._scope, self._in_class = _Scope(), False
         self._functions += 1
         for decorator in node.decorator_list:
             self._whole(decorator)
+        self._hidden |= _locals_of(node)
         self._line = node.lineno
         self._node("Def")
         self._arguments(node.args)
         self._body(node.body)
         self.out.inlines += self._scope.temporaries()
         self._functions -= 1
-        self._unit, self._statements, self._scope, self._in_class = outer
+        self._unit, self._statements, self._scope, self._in_class, self._hidden = outer
 
     _on_AsyncFunctionDef = _on_FunctionDef
 
@@ -434,7 +457,7 @@ class Linearise:
         stores = self._scope.stores
         for argument in (*every, arguments.vararg, arguments.kwarg):
             if argument is not None:
-                self._names.bind(argument.arg)
+                self._bound.add(argument.arg)
                 stores[argument.arg] = stores.get(argument.arg, 0) + 1
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
@@ -461,19 +484,20 @@ class Linearise:
         self._name(node.id)
 
     def _name(self, name: str) -> None:
-        library = self._aliases.get(name)
+        hidden = name in self._hidden
+        library = None if hidden else self._aliases.get(name)
         if library is not None:
-            self._emit(self._symbols.libraries[library])
+            self._emit(self._symbols.functions[library.rpartition(".")[2]])
             return
         scope = self._scope
         scope.loads[name] = scope.loads.get(name, 0) + 1
         scope.position[name] = len(self.out.tokens)
-        self._emit(self._names[name])
+        self._emit((self._names.inner if hidden else self._names.outer)[name])
 
     def _on_Attribute(self, node: ast.Attribute) -> None:
         library = self._library_path(node)
         if library is not None:
-            self._emit(self._symbols.libraries[library])
+            self._emit(self._symbols.functions[library.rpartition(".")[2]])
             return
         inner: ast.expr = node
         while isinstance(inner, ast.Attribute):
@@ -489,7 +513,7 @@ class Linearise:
             node = node.value
         if type(node) is not ast.Name:
             return None
-        path = self._aliases.get(node.id)
+        path = None if node.id in self._hidden else self._aliases.get(node.id)
         if path is None:
             return None
         parts.append(path)
@@ -511,8 +535,12 @@ class Linearise:
 
     def _in_shape(self, node: ast.expr) -> int:
         """What a shape holds of an argument: its constant, or that there is one."""
-        if type(node) is ast.Name and node.id not in self._aliases:
-            return self._names[node.id]  # a constant's name, as it turns out at the end
+        if type(node) is ast.Name:
+            name = node.id
+            if name in self._hidden:
+                return self._names.inner[name]
+            if name not in self._aliases:
+                return self._names.outer[name]  # a constant's name, as it turns out at the end
         if isinstance(node, ast.Constant):
             return self._constant(node.value)
         number = _folded(node) if type(node) in _COMPUTED else None
@@ -604,7 +632,7 @@ class Linearise:
             self._emit(callee)
             arguments = [function.value, *arguments]
         elif type(function) is ast.Name:
-            callee = self._names[function.id]
+            callee = self._in_shape(function)
             self._name(function.id)
             if function.id == "super":
                 arguments = []  # `super(X, self)` is `super()`
@@ -649,29 +677,35 @@ class Linearise:
 
     def _on_Lambda(self, node: ast.Lambda) -> None:
         self._node("Lambda")
+        outer = self._hidden
+        self._hidden |= _parameters(node.args)
         self._arguments(node.args)
         self._expr(node.body)
+        self._hidden = outer
 
     def _on_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
-        self._node("Comprehension")
-        self._expr(node.elt)
-        self._generators(node.generators)
+        self._comprehension("Comprehension", node.generators, node.elt)
 
     _on_SetComp = _on_ListComp
     _on_GeneratorExp = _on_ListComp
 
     def _on_DictComp(self, node: ast.DictComp) -> None:
-        self._node("DictComprehension")
-        self._expr(node.key)
-        self._expr(node.value)
-        self._generators(node.generators)
+        self._comprehension("DictComprehension", node.generators, node.key, node.value)
 
-    def _generators(self, generators: list[ast.comprehension]) -> None:
+    def _comprehension(
+        self, name: str, generators: list[ast.comprehension], *values: ast.expr
+    ) -> None:
+        self._node(name)
+        outer = self._hidden
+        self._hidden |= {one for part in generators for one in _targets(part.target)}
+        for value in values:
+            self._expr(value)
         for generator in generators:
             self._target(generator.target)
             self._expr(generator.iter)
             for test in generator.ifs:
                 self._expr(test)
+        self._hidden = outer
 
     def _on_MatchAs(self, node: ast.MatchAs) -> None:
         self._node("MatchAs")
@@ -684,6 +718,58 @@ class Linearise:
         self._node("MatchStar")
         if node.name:
             self._bind(node.name)
+
+
+def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that a function binds: in it they hide those of the module."""
+    names, others = _parameters(function.args), set()
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        kind = type(node)
+        if kind in _PLAIN:
+            continue
+        names.update(_bound_by(node))
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            others.update(node.names)
+        elif kind not in _DEFINITIONS:
+            for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+                waiting += getattr(node, part, ())
+    return names - others
+
+
+def _bound_by(node: ast.AST) -> Iterator[str]:
+    """The names that a statement itself binds, without its body."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield from _targets(target)
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor):
+        yield from _targets(node.target)
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        for item in node.items:
+            if item.optional_vars is not None:
+                yield from _targets(item.optional_vars)
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+
+
+def _parameters(arguments: ast.arguments) -> set[str]:
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
+    return {argument.arg for argument in every}
+
+
+def _targets(node: ast.expr) -> Iterator[str]:
+    """The names that an assignment to `node` binds."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Tuple | ast.List):
+        for item in node.elts:
+            yield from _targets(item)
+    elif isinstance(node, ast.Starred):
+        yield from _targets(node.value)
 
 
 def _is_text(node: ast.expr) -> bool:

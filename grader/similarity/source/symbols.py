@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import dataclass, field
 
-_BUILTINS = frozenset(dir(builtins))
+BUILTINS = frozenset(dir(builtins))
 # What can be called has one space of names, be it a library's, a method or Python's.
 _CALLABLE = frozenset({"name", "function", "method"})
 # Functions of torch and numpy that their documentation names as the same, or nearly.
@@ -21,28 +22,43 @@ SYNONYMS = {
 class Namespace(dict[str, int]):
     """Spelling → symbol; a new spelling gets the next number of the submission.
 
-    `bound`: spellings that the student chose; `constants`: those that stand for one number
-    wherever they stand, being bound once, to it.
+    `bound`: spellings that the student chose; `constants`: what those of them stand for that are
+    but another name for a number, a text or one of Python's functions.
     """
 
-    def __init__(self, kind: str, keys: list[tuple[Namespace, str]]) -> None:
+    def __init__(self, kind: str, keys: list[tuple[Namespace, str]], bound: set[str]) -> None:
         super().__init__()
         self.kind = kind
-        self.bound: set[str] = set()
+        self.bound = bound
         self.constants: dict[str, str] = {}
         self._keys = keys
-
-    def bind(self, spelling: str) -> None:
-        """The student gives something this name; no constant has it twice."""
-        if spelling in self.bound:
-            self.constants.pop(spelling, None)
-        else:
-            self.bound.add(spelling)
 
     def __missing__(self, spelling: str) -> int:
         symbol = self[spelling] = len(self._keys)
         self._keys.append((self, spelling))
         return symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one file or notebook. `outer`: those of the module; `inner`: those of functions,
+    which hide them. `bound`: what the student chose in either; `assigned`: in the module.
+    `aliases`: local name → library path."""
+
+    outer: Namespace
+    inner: Namespace
+    aliases: dict[str, str]
+    assigned: set[str] = field(default_factory=set)
+
+    @property
+    def bound(self) -> set[str]:
+        return self.outer.bound
+
+    def assign(self, spelling: str) -> None:
+        """The module gives something this name. Nothing that has it twice is a constant."""
+        if spelling in self.assigned:
+            self.outer.constants.pop(spelling, None)
+        self.assigned.add(spelling)
 
 
 class Symbols:
@@ -55,33 +71,37 @@ class Symbols:
 
     def __init__(self) -> None:
         self._keys: list[tuple[Namespace, str]] = []
-        self._files: list[Namespace] = []
-        self.nodes = Namespace("node", self._keys)
-        self.libraries = Namespace("library", self._keys)
-        self.values = Namespace("value", self._keys)
-        self.attrs = Namespace("attr", self._keys)
-        self.functions = Namespace("function", self._keys)  # of libraries, when they are called
-        self.methods = Namespace("method", self._keys)
-        self.methods.bound = self.attrs.bound
+        self._files: list[Names] = []
+        self.nodes = Namespace("node", self._keys, set())
+        self.values = Namespace("value", self._keys, set())
+        self.attrs = Namespace("attr", self._keys, set())
+        self.functions = Namespace("function", self._keys, set())  # and classes, of libraries
+        self.methods = Namespace("method", self._keys, self.attrs.bound)
 
-    def names_of_file(self) -> Namespace:
-        """The names of one more file."""
-        names = Namespace("name", self._keys)
+    def names_of_file(self, aliases: dict[str, str]) -> Names:
+        """The names of one more file. `aliases`: what it need not import."""
+        bound: set[str] = set()
+        outer, inner = (Namespace("name", self._keys, bound) for _ in range(2))
+        names = Names(outer, inner, dict(aliases))
         self._files.append(names)
         return names
 
     def meanings(self) -> list[str]:
         """What each symbol stands for: the same text in two submissions, the same token."""
-        anywhere = set().union(*(names.bound for names in self._files)) - _BUILTINS
-        return [self._meaning(space, spelling, anywhere) for space, spelling in self._keys]
+        anywhere = set().union(*(names.bound for names in self._files)) - BUILTINS
+        return [_meaning(space, spelling, anywhere) for space, spelling in self._keys]
 
-    @staticmethod
-    def _meaning(space: Namespace, spelling: str, anywhere: set[str]) -> str:
-        kind = space.kind
-        if spelling in space.constants:
-            return f"value {space.constants[spelling]}"
-        if spelling in space.bound or (kind == "name" and spelling in anywhere):
-            return "own name" if kind in _CALLABLE else f"own {kind}"
-        if kind in _CALLABLE:  # whose function it is shows in nothing else: `sum(x)` is `x.sum()`
-            return f"name {SYNONYMS.get(spelling.rstrip('_'), spelling.rstrip('_'))}"
-        return f"{kind} {spelling}"
+
+def _meaning(space: Namespace, spelling: str, anywhere: set[str]) -> str:
+    if spelling in space.constants:
+        return space.constants[spelling]
+    kind = space.kind
+    if spelling in space.bound or (kind == "name" and spelling in anywhere):
+        return "own name" if kind in _CALLABLE else f"own {kind}"
+    return meaning_of_function(spelling) if kind in _CALLABLE else f"{kind} {spelling}"
+
+
+def meaning_of_function(spelling: str) -> str:
+    """Whose function it is shows in nothing: `sum(x)`, `x.sum()` and `torch.sum(x)` are one."""
+    spelling = spelling.rstrip("_")
+    return f"name {SYNONYMS.get(spelling, spelling)}"

@@ -79,6 +79,22 @@ SAME = {
         "RATE = 0.25\nx = nn.Dropout(RATE), RATE",
         "RATE = 0.25\nx = nn.Dropout(0.25), 0.25",
     ),
+    "named constants": (
+        "A = None\nB = 'text'\nx = nn.Dropout(A, B), A, B",
+        "A = None\nB = 'text'\nx = nn.Dropout(None, 'text'), None, 'text'",
+    ),
+    "another name for a function": (
+        "size = len\nconv = nn.Conv2d\nx = conv(size([]), 1, padding=2), conv, size",
+        "size = len\nconv = nn.Conv2d\nx = nn.Conv2d(len([]), 1, padding=2), nn.Conv2d, len",
+    ),
+    "a local name that a library has elsewhere": (
+        "import numpy as a\ndef f(b):\n    a = b.x\n    return a.mean(a), a",
+        "import numpy\ndef f(b):\n    c = b.x\n    return c.mean(c), c",
+    ),
+    "a parameter that a library is called": (
+        "import numpy as a\nf = lambda a: a.mean(a)\ng = [a for a in f]",
+        "import numpy\nf = lambda b: b.mean(b)\ng = [c for c in f]",
+    ),
     "formatted": ("x = open('{}.txt'.format(3))", "x = open(f'{3}.txt')"),
     "percent": ("x = open('%d.txt' % 3)", "x = open('3.txt')"),
     "own keywords": (
@@ -108,6 +124,10 @@ OTHER = {
     "a parameter called as a number is": (
         "r = 0.25\ndef f(r):\n    return nn.Dropout(r), r",
         "r = 0.25\ndef f(r):\n    return nn.Dropout(0.25), 0.25",
+    ),
+    "a name that a function changes": (
+        "n = 3\ndef f():\n    global n\n    n = n + 1\nx = nn.Linear(n, n)",
+        "n = 3\ndef f():\n    global n\n    n = n + 1\nx = nn.Linear(3, 3)",
     ),
     "own method": (
         "class A:\n    def mean(self):\n        return 1\nA().mean()",
