@@ -2,9 +2,10 @@
 
     python -m benchmarks.bench_classroom [SUBMISSIONS]
 
-The independent evaluation is off: it has its own benchmark. Overhead is the time of a submission on
-a warm worker, from hand-out to stored result, less the time of the bare `python evaluate.py` of the
-same files; both are measured in turn. The large class is a mixture of the fixtures.
+The independent evaluation and the comparison of the submissions are off: they have benchmarks of
+their own. Overhead is the time of a submission on a warm worker, from hand-out to stored result,
+less the time of the bare `python evaluate.py` of the same files; both are measured in turn. The
+large class is a mixture of the fixtures.
 """
 
 from __future__ import annotations
@@ -160,7 +161,14 @@ def _whole(root: Path, fixtures: Fixtures, submissions: int) -> list[dict[str, A
     """The parent's peak over a large class, and the same command again."""
     zips = _hand_in(root / "large", fixtures, _MIXTURE, submissions)
     command = [GRADER, "class", zips[0].zip_path.parent, "--gt", fixtures.masks]
-    command += ["--out", root / "results", "--no-independent", "--workers", str(os.cpu_count())]
+    command += [
+        "--out",
+        root / "results",
+        "--no-independent",
+        "--no-similar",
+        "--workers",
+        str(os.cpu_count()),
+    ]
     peak = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for _ in process.stdout or ():

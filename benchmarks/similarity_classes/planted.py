@@ -51,6 +51,13 @@ def rewritten_class(number: int, seed: int, lines: int = 500) -> PlantedClass:
     return _planted(number, seed, lines, [*REWRITTEN.items(), *partial.items()])
 
 
+def minified_class(
+    number: int, seed: int, lines: int, minify: obfuscate.Obfuscator
+) -> PlantedClass:
+    """Eight copies that a published tool has rewritten."""
+    return _planted(number, seed, lines, [("minified", minify)] * 8)
+
+
 def _planted(
     number: int,
     seed: int,

@@ -305,6 +305,9 @@ class Linearise:
         elif (library := self._library_path(value)) is not None:
             self._aliases[name] = library
             return
+        elif (module := _imported(value)) is not None:
+            self._aliases[name] = module
+            return
         elif isinstance(value, ast.Name) and value.id in BUILTINS - self._bound:
             meaning = meaning_of_function(value.id)
         else:
@@ -567,8 +570,8 @@ class Linearise:
 
     def _on_BinOp(self, node: ast.BinOp) -> None:
         left, right = node.left, node.right
-        if isinstance(node.op, ast.Mod) and _is_text(left):
-            self._node("Text")
+        if _is_text(left) and (type(node.op) is ast.Mod or _is_text(right)):
+            self._node("Text")  # formatted, or cut in two
             return
         number = _folded(node) if type(right) in _FOLDED else None
         if number is not None:
@@ -612,7 +615,11 @@ class Linearise:
         out, symbols = self.out, self._symbols
         self._line = node.lineno
         start = len(out.tokens)
-        function = node.func
+        function = _attribute(node.func)
+        attribute = _attribute(node)
+        if attribute is not node:
+            self._expr(attribute)
+            return
         if (
             type(function) is ast.Attribute
             and function.attr == "format"
@@ -770,6 +777,26 @@ def _targets(node: ast.expr) -> Iterator[str]:
             yield from _targets(item)
     elif isinstance(node, ast.Starred):
         yield from _targets(node.value)
+
+
+def _attribute(node: ast.expr) -> ast.expr:
+    """`getattr(x, "y")` as x.y; everything else as it is."""
+    if type(node) is ast.Call and type(node.func) is ast.Name and node.func.id == "getattr":
+        match node.args:
+            case [value, ast.Constant(value=str() as name)]:
+                return ast.Attribute(value, name, ast.Load())
+    return node
+
+
+def _imported(node: ast.expr) -> str | None:
+    """The module that `__import__("x")` or `importlib.import_module("x")` gives."""
+    match node:
+        case ast.Call(
+            func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str() as name), *_],
+        ):
+            return name
+    return None
 
 
 def _is_text(node: ast.expr) -> bool:

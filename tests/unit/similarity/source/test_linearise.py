@@ -95,6 +95,15 @@ SAME = {
         "import numpy as a\nf = lambda a: a.mean(a)\ng = [a for a in f]",
         "import numpy\nf = lambda b: b.mean(b)\ng = [c for c in f]",
     ),
+    "attribute by its name": (
+        "def f(a):\n    return getattr(torch, 'relu')(getattr(a, 'grad'))",
+        "def f(a):\n    return torch.relu(a.grad)",
+    ),
+    "imported by a call": (
+        "a = __import__('numpy')\nb = a.mean(3)",
+        "import numpy\na = __import__('numpy')\nb = numpy.mean(3)",
+    ),
+    "text cut in two": ("x = open('a' + '.txt')", "x = open('a.txt')"),
     "formatted": ("x = open('{}.txt'.format(3))", "x = open(f'{3}.txt')"),
     "percent": ("x = open('%d.txt' % 3)", "x = open('3.txt')"),
     "own keywords": (
