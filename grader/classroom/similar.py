@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from grader.assignments.load import load_assignment
@@ -22,7 +26,7 @@ from grader.classroom.final_marks import SUPERSEDED
 from grader.classroom.fingerprint import comparison_identity, stamp_of
 from grader.classroom.records import Setup, State, Submitted
 from grader.classroom.store import Store, open_store
-from grader.errors import UsageError
+from grader.errors import GraderError, InternalFault, UsageError
 from grader.model import Assignment, EarlierComparison, EarlierMatch
 from grader.render.similarity.documents import similarity_json
 from grader.render.similarity.links import CLASS_PAGE
@@ -40,6 +44,7 @@ from grader.whole_file import whole_file
 SIMILARITY_FILE = "similarity.json"  # in a class's results, where its site looks for it
 PAGES_FOLDER = "similar"
 _CACHE_FOLDER = ".fingerprints"
+_END_SECONDS = 20.0
 _SHOWN_EARLIER = 3  # matches that are shown also where none is worth a look
 _SHOWN_PLACES = 12
 
@@ -54,33 +59,108 @@ def compare_class(results: Path, progress: Progress) -> str:
     there is nothing to compare with. Raises GraderError when it cannot be done.
     """
     with open_store(results) as store:
-        setup = store.info().setup
-        if set(store.states().values()) - {State.DONE, State.PARKED}:
-            return ""
-        submitted = [one for one in store.submitted() if _counts(one)]
-        if len(submitted) < 2 and not setup.archive:
-            return ""
-        assignment = load_assignment(setup.assignment)
-        rests_on = _rests_on(store, submitted, setup, assignment)
-        known, summary = store.compared()
-        written = (results / SIMILARITY_FILE, results / PAGES_FOLDER / CLASS_PAGE)
-        if known == rests_on and all(path.is_file() for path in written):
-            return summary
+        due = _due(store)
+        if isinstance(due, str):
+            return due
         compared = compare_submissions(
-            [FoundSubmission(one.key, one.zip_path) for one in submitted],
-            assignment,
-            base=setup.base,
-            archive=setup.archive,
+            due.found,
+            due.assignment,
+            base=due.setup.base,
+            archive=due.setup.archive,
             cache_folder=results / _CACHE_FOLDER,
             results=results,
-            unsafe_no_sandbox=setup.unsafe_no_sandbox,
-            emails=emails_of(submitted),
+            unsafe_no_sandbox=due.setup.unsafe_no_sandbox,
+            emails=due.emails,
             progress=progress,
         ).result
-        _write(results, compared, submitted, assignment)
+        _write(results, compared, due)
         summary = _in_words(compared)
-        store.remember_comparison(rests_on, summary, datetime.now(UTC))
+        store.remember_comparison(due.rests_on, summary, datetime.now(UTC))
         return summary
+
+
+def compare_class_apart(results: Path, progress: Progress) -> str:
+    """`compare_class` in a process of its own: the memory that it takes goes with it, and not even
+    its death reaches the run that has graded the class."""
+    with open_store(results) as store:
+        due = _due(store)
+    if isinstance(due, str):
+        return due
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_compare_and_tell, args=(results, theirs))
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            kind, *said = ours.recv()
+            if kind == "stage":
+                progress(*said)
+            else:
+                break
+    except EOFError as error:
+        process.join()
+        raise InternalFault(
+            f"its process died (exit code {process.exitcode})",
+            hint="-9 is a machine out of memory: `--no-similar` leaves the comparison out",
+        ) from error
+    except BaseException:  # Ctrl-C, or a batch system that ends this process alone
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGINT)  # not yet waited for: the number is its own
+        raise
+    finally:
+        process.join(_END_SECONDS)
+        process.kill()
+        process.join()
+    if kind == "done":
+        return str(said[0])
+    raise InternalFault(said[0], hint=said[1])
+
+
+def _compare_and_tell(results: Path, told: Connection) -> None:
+    try:
+        told.send(("done", compare_class(results, lambda stage: told.send(("stage", stage)))))
+    except GraderError as error:
+        told.send(("fault", error.message, error.hint))
+    except KeyboardInterrupt:
+        return  # the parent has it, too, and says what there is to say
+    except Exception as error:  # noqa: BLE001 - whatever it is, the class is graded
+        text = f"a defect of the grader itself: {type(error).__name__}: {error}"
+        told.send(("fault", text, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A comparison that has to be made, and what it will rest on."""
+
+    setup: Setup
+    assignment: Assignment
+    found: tuple[FoundSubmission, ...]
+    emails: Mapping[str, frozenset[str]]
+    rests_on: str
+
+
+def _due(store: Store) -> _Due | str:
+    """What has to be compared; or what the last comparison said, where that still holds."""
+    setup = store.info().setup
+    if set(store.states().values()) - {State.DONE, State.PARKED}:
+        return ""
+    submitted = [one for one in store.submitted() if _counts(one)]
+    if len(submitted) < 2 and not setup.archive:
+        return ""
+    assignment = load_assignment(setup.assignment)
+    rests_on = _rests_on(store, submitted, setup, assignment)
+    known, summary = store.compared()
+    written = (SIMILARITY_FILE, f"{PAGES_FOLDER}/{CLASS_PAGE}")
+    if known == rests_on and all((store.results / name).is_file() for name in written):
+        return summary
+    return _Due(
+        setup=setup,
+        assignment=assignment,
+        found=tuple(FoundSubmission(one.key, one.zip_path) for one in submitted),
+        emails=emails_of(submitted),
+        rests_on=rests_on,
+    )
 
 
 def compare_submissions(
@@ -215,16 +295,10 @@ def _rests_on(
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _write(
-    results: Path,
-    result: ClassSimilarity,
-    submitted: Sequence[Submitted],
-    assignment: Assignment,
-) -> None:
-    found = [FoundSubmission(one.key, one.zip_path) for one in submitted]
+def _write(results: Path, result: ClassSimilarity, due: _Due) -> None:
     with _told(results), tempfile.TemporaryDirectory(dir=results, prefix=".similar-") as scratch:
         fresh = Path(scratch) / PAGES_FOLDER
-        for name, text in comparison_pages(result, found, assignment):
+        for name, text in comparison_pages(result, due.found, due.assignment):
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             (fresh / name).write_text(text, "utf-8")
         place = results / PAGES_FOLDER

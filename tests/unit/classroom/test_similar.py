@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +15,16 @@ import pytest
 from benchmarks.similarity_classes.generate import submission
 from grader.classroom import similar
 from grader.classroom.final_marks import SUPERSEDED
-from grader.classroom.records import Setup, Submitted
+from grader.classroom.records import Setup, State, Submitted
 from grader.classroom.similar import (
     SIMILARITY_FILE,
     compare_class,
+    compare_class_apart,
     compare_submissions,
     compare_with_earlier,
 )
 from grader.classroom.store import open_store
-from grader.errors import UsageError
+from grader.errors import InternalFault, UsageError
 from grader.findings import found
 from grader.similarity.source.stored import write_fingerprints
 from tests.unit.classroom.fake_class import ASSIGNMENT, grade, info
@@ -100,6 +103,36 @@ def test_it_is_compared_once_and_again_when_something_changed(
     grade(results, (*four[:3], changed), force=True)
     compare_class(results, _silent)
     assert len(compared) == 4, "other answers may be similar, too"
+
+
+def test_in_a_process_of_its_own_it_is_the_same(
+    tmp_path: Path, four: tuple[Submitted, ...]
+) -> None:
+    documents = []
+    for name, compared in (("here", compare_class), ("apart", compare_class_apart)):
+        grade(tmp_path / name, four)
+        stages: list[str] = []
+        assert "1 worth a look" in compared(tmp_path / name, stages.append)
+        assert stages
+        documents.append((tmp_path / name / SIMILARITY_FILE).read_bytes())
+    assert documents[0] == documents[1]
+
+
+def test_even_its_death_is_only_told(
+    tmp_path: Path, four: tuple[Submitted, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results"
+    grade(results, four)
+    monkeypatch.setattr(similar, "_compare_and_tell", _die)
+    with pytest.raises(InternalFault, match=r"its process died \(exit code -9\)"):
+        compare_class_apart(results, _silent)
+    with open_store(results) as store:
+        assert set(store.states().values()) == {State.DONE}
+        assert store.compared() == ("", "")
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_class_that_is_not_graded_yet_and_one_of_one_are_left_alone(
