@@ -191,7 +191,10 @@ class _Experiments:
         state.findings += noted
         if state.loaded is None:
             return
-        state.findings += self._declared_otherwise(state)
+        allowed, said = _allowed_norms(spec), self._declared_norm(state)
+        if allowed and said is not None and said not in allowed:
+            message = f"its metadata say {said} normalisation, expected {_any_of(allowed)}"
+            state.findings.append(found("checkpoint.wrong-norm", message, path=state.path))
         labels = None if state.outputs is None else state.outputs.labels
         is_told = any(finding.code == "checkpoint.wrong-norm" for finding in state.findings)
         state.evaluation, noted = evaluate_checkpoint(
@@ -200,36 +203,32 @@ class _Experiments:
         other = None if is_told else self._other_norm(state)
         if other is not None:
             state.evaluation = other
-            allowed = spec.constraints["norm"]
-            wanted = allowed if isinstance(allowed, str) else " or ".join(allowed)
             message = (
                 f"of those that the tensors allow, {other.shape.norm} normalisation explains the "
-                f"labels, expected {wanted} normalisation"
+                f"labels, expected {_any_of(allowed)}"
             )
             noted = (found("checkpoint.wrong-norm", message, path=state.path),)
+        elif said is not None and not is_told:
+            # the predictions tell nothing that the student's own word has not said
+            noted = tuple(one for one in noted if one.code != "checkpoint.norm-told-by-behaviour")
         state.findings += noted
         if state.evaluation is not None:
             state.logged, noted = compare_log(state.log, state.evaluation, self.truth)
             state.findings += noted
 
-    def _declared_otherwise(self, state: _State) -> tuple[Finding, ...]:
-        """Where the student's own words name another normalisation than the experiment's."""
-        allowed = state.spec.constraints.get("norm")
-        if allowed is None or state.loaded is None or state.path is None:
-            return ()
+    def _declared_norm(self, state: _State) -> str | None:
+        """The normalisation that the student names, in the checkpoint or in a JSON beside it."""
+        assert state.loaded is not None
+        assert state.path is not None
         said = declared_norm(state.loaded.metadata)
+        if said is not None:
+            return said
         beside = PurePosixPath(state.path).with_name(_METADATA).as_posix()
-        if said is None:
-            try:
-                value = parse_json(read_regular_file(self.layout.top / beside, _MAX_METADATA_BYTES))
-            except (RefusedFileError, ValueError):
-                return ()
-            said = declared_norm(value) if isinstance(value, dict) else None
-        if said is None or said in allowed:
-            return ()
-        wanted = allowed if isinstance(allowed, str) else " or ".join(allowed)
-        message = f"its metadata say {said} normalisation, expected {wanted} normalisation"
-        return (found("checkpoint.wrong-norm", message, path=state.path),)
+        try:
+            value = parse_json(read_regular_file(self.layout.top / beside, _MAX_METADATA_BYTES))
+        except (RefusedFileError, ValueError):
+            return None
+        return declared_norm(value) if isinstance(value, dict) else None
 
     def _other_norm(self, state: _State) -> IndependentEvaluation | None:
         """The evaluation as another kind of normalisation, where that surely explains more.
@@ -393,6 +392,16 @@ class _Experiments:
             return maps, ()
         message = "with weights drawn anew the program left no maps"
         return None, (found("result.heatmaps-not-tested", message, path=path),)
+
+
+def _allowed_norms(spec: CheckpointSpec) -> tuple[str, ...]:
+    """Empty where the definition leaves it open."""
+    allowed = spec.constraints.get("norm", ())
+    return (allowed,) if isinstance(allowed, str) else tuple(allowed)
+
+
+def _any_of(norms: Sequence[str]) -> str:
+    return f"{' or '.join(norms)} normalisation"
 
 
 def _of_any_norm(spec: CheckpointSpec) -> CheckpointSpec:
