@@ -7,7 +7,9 @@ import torch
 from explain.grad_cam import mean_grad_cam
 from models.resnet import ResNet, ResNetConfig, last_stage_layers
 from models.variants import NORMS, norm_layer
-from torch import Tensor
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
 
 LAYERS = ["layer3.0", "layer3.1"]
 TARGETS = torch.tensor([1, 3, 0])
@@ -63,16 +65,20 @@ def test_the_last_2n_layers_are_those_with_the_smallest_maps() -> None:
     assert last_stage_layers(network) == ["layer3.0.bn1", "layer3.0", "layer3.1.bn1", "layer3.1"]
 
 
-def test_the_package_gives_the_same_maps(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = pytest.importorskip(
-        "pytorch_grad_cam", reason="the package grad-cam is not installed"
-    )
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_package_gives_the_same_maps(
+    norm: str, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = network_with(norm)
+    names = last_stage_layers(network)
+    _, ours = mean_grad_cam(network, images, TARGETS, names)
 
-    network = network_with("bn")
-    layers = [network.get_submodule(name) for name in LAYERS]
-    with package.GradCAM(model=network, target_layers=layers) as cam:
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # it would write over the maps that the package keeps
+    layers = [network.get_submodule(name) for name in names]
+    with GradCAM(model=network, target_layers=layers) as cam:
+        # the package would stretch its maps to the images' size
         monkeypatch.setattr(cam, "get_target_width_height", lambda _images: (6, 6))
         theirs = cam(images, [ClassifierOutputTarget(int(target)) for target in TARGETS])
-    _, ours = mean_grad_cam(network, images, TARGETS, LAYERS)
     torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-4, atol=1e-5)
