@@ -277,12 +277,13 @@ def test_who_handed_in_nothing_is_in_the_table_and_in_no_count() -> None:
     )
     assert view.marks == without.marks
     page = class_page(view, {})
-    assert '<span class="figure">1</span> without one' in page
+    assert '<span class="figure">1</span> without submission' in page
     assert '<span class="chip no-submission nowrap">No submission</span>' in page
     assert '<option value="no-submission">No submission</option>' in page
     assert f"<small>of {without.submissions}</small>" in page
-    assert "without one" not in class_page(without, {})
+    assert "without submission" not in class_page(without, {})
     own = staff_page(absent_entry())
     assert "On the roster, and no submission." in own
     assert "Nothing was handed in." in own
     assert "Nobody Atall" in own
+    assert "has to be mended" not in own
