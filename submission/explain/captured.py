@@ -15,15 +15,17 @@ def maps_and_gradients(
     """Logits (N, r), and for each of `layers` its maps and ∂ logit[target] / ∂ maps, both of the
     maps' shape.
 
-    images: (N, C, H, W) float32; `targets`: (N,) int64, None means the predicted class. The network
-    must be in evaluation mode. Raises AttributeError for a layer that it lacks.
+    images: (N, C, H, W) float32; `targets`: (N,) int64, where None, or a negative one, means the
+    predicted class. The network must be in evaluation mode. Raises AttributeError for a layer that
+    it lacks.
     """
     with torch.enable_grad(), _captured_maps(network, layers) as maps:
         # the input asks for gradients, or a network with frozen weights would have none
         logits = network(images.detach().requires_grad_(True))
-        if targets is None:
-            targets = logits.argmax(1)
-        chosen = logits.gather(1, targets.unsqueeze(1)).sum()
+        classes = logits.argmax(1)
+        if targets is not None:
+            classes = torch.where(targets < 0, classes, targets)
+        chosen = logits.gather(1, classes.unsqueeze(1)).sum()
         gradients = torch.autograd.grad(chosen, [maps[name] for name in layers])
     kept = [maps[name].detach() for name in layers]
     return logits.detach(), list(zip(kept, gradients, strict=True))

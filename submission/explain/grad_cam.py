@@ -38,8 +38,9 @@ def mean_grad_cam(
     """Logits (N, r), and the mean of the heatmaps of layers of one size at that size, (N, h, w).
 
     As the package `grad-cam` does it: each layer's map is brought to [0, 1] by its own minimum and
-    maximum, and so is their mean. `targets`: (N,) int64; None means the predicted class. The
-    network must be in evaluation mode. Raises AttributeError for a layer that it lacks.
+    maximum, and so is their mean. `targets`: (N,) int64; None, or a negative one, means the
+    predicted class. The network must be in evaluation mode. Raises AttributeError for a layer that
+    it lacks.
     """
     logits, cams = _layer_maps(network, images, targets, layers)
     mean = torch.stack([_stretched_to_one(cam) for cam in cams]).mean(0)

@@ -359,14 +359,11 @@ def _predict(
         return {}
     tensor = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(compute.device)
     inputs = scaled(tensor.contiguous(), loaded.mean, loaded.std)
-    with torch.inference_mode():
-        called = loaded.network(inputs).argmax(1).tolist()
-    wanted = [
-        names.index(image.label) if image.label in names else found
-        for image, found in zip(readable, called, strict=True)
-    ]
+    wanted = [names.index(image.label) if image.label in names else -1 for image in readable]
     targets = torch.tensor(wanted, device=compute.device)
-    _, heatmaps = mean_grad_cam(loaded.network, inputs, targets, last_stage_layers(loaded.network))
+    logits, heatmaps = mean_grad_cam(
+        loaded.network, inputs, targets, last_stage_layers(loaded.network)
+    )
     for image, heatmap in zip(readable, heatmaps.cpu().numpy(), strict=True):
         path = Path("heatmaps") / Path(image.name).with_suffix(".png")
         try:
@@ -374,6 +371,7 @@ def _predict(
             Image.fromarray((heatmap * 255).round().astype(np.uint8)).save(path)
         except OSError as error:
             raise SubmissionError(f"{path}: cannot be written ({error})") from error
+    called = logits.argmax(1).tolist()
     return {image.name: names[found] for image, found in zip(readable, called, strict=True)}
 
 

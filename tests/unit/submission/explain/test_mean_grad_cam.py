@@ -56,8 +56,14 @@ def test_a_layers_map_is_weighted_by_its_mean_gradients(images: Tensor) -> None:
 def test_without_targets_the_predicted_class_is_explained(images: Tensor) -> None:
     network = network_with("bn")
     logits, maps = mean_grad_cam(network, images, None, LAYERS)
-    _, same = mean_grad_cam(network, images, logits.argmax(1), LAYERS)
+    predicted = logits.argmax(1)
+    _, same = mean_grad_cam(network, images, predicted, LAYERS)
     torch.testing.assert_close(maps, same)
+    # and for those images alone that have none
+    other = (predicted[0] + 1) % 4
+    _, mixed = mean_grad_cam(network, images, torch.tensor([other, -1, -1]), LAYERS)
+    torch.testing.assert_close(mixed[1:], maps[1:])
+    assert not torch.allclose(mixed[0], maps[0])
 
 
 def test_the_last_2n_layers_are_those_with_the_smallest_maps() -> None:
