@@ -30,6 +30,7 @@ from grader.model import (
     Measurement,
     MeasurementSpec,
     OutputSpec,
+    RunLimits,
     Truth,
     TruthItem,
 )
@@ -297,7 +298,7 @@ class _Experiments:
         ]
         return ready_made_norms(self.layout.top, paths)
 
-    def _case_limits(self, case: str) -> Any:
+    def _case_limits(self, case: str) -> RunLimits:
         return next(spec.limits for spec in self.assignment.cases if spec.id == case)
 
     def few_images(self, count: int) -> tuple[tuple[TruthItem, ...], Path]:

@@ -206,7 +206,7 @@ def _areas(network: ResNet6n2, image: Tensor, heat: np.ndarray) -> tuple[float, 
     blurred = F.avg_pool2d(image, blur, stride=1, padding=blur // 2, count_include_pad=False)
     with torch.inference_mode():
         target = int(network(image).argmax())
-        deleted = torch.cat([network(image * (1 - mask)) for mask in masks])
-        inserted = torch.cat([network(image * mask + blurred * (1 - mask)) for mask in masks])
+        deleted = network(image * (1 - masks))
+        inserted = network(image * masks + blurred * (1 - masks))
     curves = [logits.softmax(dim=1)[:, target].double().numpy() for logits in (deleted, inserted)]
     return area_under(curves[0]), area_under(curves[1])
