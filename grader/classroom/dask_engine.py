@@ -47,6 +47,8 @@ _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 _SILENT: dict[str, Any] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # Looks at every thread's stack a hundred times a second, for a page that nobody can open.
+    "distributed.worker.profile.enabled": False,
 }
 # Ctrl-C reaches every process of the terminal; the workers are ended by their parent instead.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"

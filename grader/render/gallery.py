@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ RgbArray = npt.NDArray[np.uint8]  # (H, W, 3)
 MaskArray = npt.NDArray[np.bool_]  # (H, W)
 
 SIDE_PX = 224
+_KEPT_PHOTOS = 512  # of 150 kB each at most
 _THREADS = 2  # OpenCV and Pillow let go of the interpreter while they decode and encode
 AGREED_RGB = (86, 180, 233)  # sky blue: foreground in both
 EXTRA_RGB = (213, 94, 0)  # vermilion: predicted, but background
@@ -55,13 +57,21 @@ def build_gallery(
     """
     with ThreadPoolExecutor(_THREADS) as threads:
         drawn = threads.map(
-            lambda item: _entry(item, true_masks.get(item.stem), collected), truth.items
+            lambda item: _entry(
+                item, _photo(item, truth.sha256), true_masks.get(item.stem), collected
+            ),
+            truth.items,
         )
         return tuple(drawn)
 
 
-def _entry(item: TruthItem, true_mask: MaskArray | None, collected: Collected) -> Gallery:
-    image = _read_image(item)
+def _entry(
+    item: TruthItem,
+    photo: tuple[RgbArray, bytes],
+    true_mask: MaskArray | None,
+    collected: Collected,
+) -> Gallery:
+    image, jpeg = photo
     read = (collected.masks or {}).get(item.stem)
     predicted_mask = None if read is None else read.mask
     if predicted_mask is not None and true_mask is not None:
@@ -73,11 +83,20 @@ def _entry(item: TruthItem, true_mask: MaskArray | None, collected: Collected) -
         label=item.label,
         predicted=(collected.labels or {}).get(item.staged_name),
         iou=None if collected.masks is None else _iou(true_mask, predicted_mask),
-        image=photo_jpeg(image),
+        image=jpeg,
         truth=None if true_mask is None else mask_png(true_mask),
         predicted_mask=None if predicted_mask is None else mask_png(predicted_mask),
         overlap=None if true_mask is None else overlap_jpeg(image, true_mask, predicted_mask),
     )
+
+
+@lru_cache(maxsize=_KEPT_PHOTOS)
+def _photo(item: TruthItem, truth_sha256: str) -> tuple[RgbArray, bytes]:
+    """The image as the gallery shows it, as array and as JPEG. The same for every submission of a
+    class, as long as the truth has the same content."""
+    del truth_sha256
+    image = _shrunk(_read_image(item), SIDE_PX)
+    return image, photo_jpeg(image)
 
 
 def _iou(true_mask: MaskArray | None, predicted_mask: MaskArray | None) -> float | None:
