@@ -30,8 +30,8 @@ from PIL import Image
 from grader.model import Gallery
 from grader.readers.json_file import parse_json
 from grader.readers.regular_file import read_regular_file
+from grader.similarity.mix import mixed
 from grader.similarity.model import Channel, Evidence, Strength
-from grader.similarity.source.slice_hashes import mixed
 
 PairKey = tuple[str, str]
 Mask = npt.NDArray[np.bool_]

@@ -66,23 +66,20 @@ def _summary(result: ClassSimilarity) -> str:
 def _table(pairs: list[Pair]) -> str:
     rows = []
     for pair in pairs:
-        values = {found.code: found.value for found in pair.evidence}
-        contained = values.get("code.contained")
         rows.append(
             (
                 quoted(pair.left, 40),
                 quoted(pair.right, 40),
                 f"{pair.score:.2f}",
-                "" if contained is None else f"{contained:.0%}",
                 _what(pair),
             )
         )
     return tabulate(
         rows,
-        headers=("", "", "score", "own code in both", "what"),
+        headers=("", "", "score", "what"),
         tablefmt="simple",
         disable_numparse=True,
-        colalign=("left", "left", "right", "right", "left"),
+        colalign=("left", "left", "right", "left"),
     )
 
 

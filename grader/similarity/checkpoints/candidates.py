@@ -23,6 +23,7 @@ from grader.similarity.checkpoints.match_weights import (
     match_by_direction,
     unit_sketches,
 )
+from grader.similarity.join_pairs import join_pairs
 
 PairKey = tuple[str, str]
 Grid = npt.NDArray[np.floating]
@@ -73,7 +74,7 @@ def find_candidates(traces: Sequence[CheckpointTrace]) -> Candidates:
             if cosines[i, j] >= _WORTH_OPENING
         }
         estimates |= near
-        for group in _groups(near):
+        for group in join_pairs(near):
             if len(group) >= GROUP_SIZE:
                 groups.append(group)
                 beyond |= _beyond_start([by_key[key] for key in group])
@@ -146,24 +147,6 @@ def _vector(trace: CheckpointTrace) -> Grid:
     return vector
 
 
-def _groups(near: Iterable[PairKey]) -> list[tuple[str, ...]]:
-    """Everybody whom pairs of `near` join, one tuple for each group, sorted."""
-    leader: dict[str, str] = {}
-
-    def first_of(key: str) -> str:
-        while leader.setdefault(key, key) != key:
-            leader[key] = leader[leader[key]]
-            key = leader[key]
-        return key
-
-    for one, other in near:
-        leader[first_of(one)] = first_of(other)
-    members: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(leader):
-        members[first_of(key)].append(key)
-    return [tuple(group) for group in members.values()]
-
-
 def _beyond_start(group: Sequence[CheckpointTrace]) -> dict[PairKey, float]:
     """Per pair of a group that shares a start, the cosine of what training added to it.
 
@@ -227,12 +210,40 @@ def _across_shapes(traces: Iterable[CheckpointTrace]) -> Iterator[tuple[PairKey,
     for ours, theirs in combinations(buckets, 2):
         if _common_share(ours[0], theirs[0]) < _COMMON_SHARE:
             continue
+        sketches = sketches_by_shape(theirs)
         for one in ours:
-            for other in theirs:
+            for place in np.flatnonzero(most_alike(one, sketches) >= _WORTH_OPENING):
+                other = theirs[place]
                 matches = match_by_direction(one.weights, other.weights)
                 estimate = estimated_cosine(one.weights, other.weights, matches)
                 if estimate >= _WORTH_OPENING:
                     yield _key(one, other), estimate
+
+
+def most_alike(one: CheckpointTrace, others: Mapping[tuple[int, ...], Grid]) -> Grid:
+    """(m,): a bound on the estimated cosine with each of `others`, whatever the match: every weight
+    of the side that has fewer of a shape lies upon the best one, also where that one is taken."""
+    total, numbers = np.zeros(1), 0
+    for shape, (own,) in sketches_by_shape([one]).items():
+        if shape in others:
+            cosines = np.einsum("as,mbs->mab", own, others[shape])
+            count, theirs = cosines.shape[1:]
+            best = cosines.max(axis=2 if count <= theirs else 1)
+            total = total + math.prod(shape) * best.sum(axis=1)
+            numbers += math.prod(shape) * min(count, theirs)
+    bound: Grid = total / max(numbers, 1)
+    return bound
+
+
+def sketches_by_shape(bucket: Sequence[CheckpointTrace]) -> dict[tuple[int, ...], Grid]:
+    """Shape → (checkpoints, weights of this shape, SKETCH_SIZE), each of length 1."""
+    shapes = set(bucket[0].shapes)
+    return {
+        shape: np.stack(
+            [unit_sketches([w for w in one.weights if w.shape == shape]) for one in bucket]
+        )
+        for shape in shapes
+    }
 
 
 def _common_share(one: CheckpointTrace, other: CheckpointTrace) -> float:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grader.similarity.mix import mixed
+
 Floats = npt.NDArray[np.float32]
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -134,14 +136,11 @@ def _sketch(values: Floats) -> Floats:
 
 @lru_cache(maxsize=4)
 def _places(size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Bucket and sign of each position: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), so that
-    stored sketches stay comparable whatever becomes of a library's generators."""
-    mixed = (np.arange(size, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    buckets = (mixed & np.uint64(SKETCH_SIZE - 1)).astype(np.uint8)
-    return buckets, (mixed >> np.uint64(32)) & np.uint64(1) == 1
+    """Bucket and sign of each position, by SplitMix64: stored sketches stay comparable whatever
+    becomes of a library's generators."""
+    spread = mixed(np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    buckets = (spread & np.uint64(SKETCH_SIZE - 1)).astype(np.uint8)
+    return buckets, (spread >> np.uint64(32)) & np.uint64(1) == 1
 
 
 def _profile(filters: Floats) -> Floats:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
+from grader.similarity.join_pairs import join_pairs
 from grader.similarity.model import Cluster, Pair
 
 
@@ -11,20 +13,10 @@ def find_clusters(pairs: Iterable[Pair]) -> tuple[Cluster, ...]:
     """The connected components of the flagged pairs, the highest score first; within one, members
     in the order of what joins them to the others."""
     flagged = [pair for pair in pairs if pair.flagged]
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
+    group_of = {name: group for group in join_pairs(p.key for p in flagged) for name in group}
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     for pair in flagged:
-        parent[root(pair.left)] = root(pair.right)
-    groups: dict[str, list[Pair]] = {}
-    for pair in flagged:
-        groups.setdefault(root(pair.left), []).append(pair)
+        groups[group_of[pair.left]].append(pair)
     clusters = []
     for group in groups.values():
         joined: dict[str, float] = {}

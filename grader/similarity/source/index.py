@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from grader.similarity.mix import mixed
 from grader.similarity.source.fingerprint import Fingerprint
-from grader.similarity.source.slice_hashes import SliceHashes, mixed
+from grader.similarity.source.slice_hashes import SliceHashes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

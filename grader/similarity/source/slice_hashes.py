@@ -13,6 +13,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from grader.similarity.mix import mixed
+
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.signedinteger]
 
@@ -53,11 +55,3 @@ def _powers(base: int, count: int) -> Hashes:
     powers = np.full(count, base, np.uint64)
     powers[0] = 1
     return np.cumprod(powers, dtype=np.uint64)
-
-
-def mixed(hashes: Hashes) -> Hashes:
-    """The finaliser of splitmix64 (Steele, Lea & Flood, OOPSLA 2014)."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Hashes = hashes ^ (hashes >> np.uint64(31))
-    return mixed

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.errors import UsageError
 from grader.similarity.checkpoints import public
 from grader.similarity.checkpoints.align import aligned_cosine, best_assignment
-from grader.similarity.checkpoints.candidates import find_candidates
+from grader.similarity.checkpoints.candidates import (
+    find_candidates,
+    most_alike,
+    sketches_by_shape,
+)
 from grader.similarity.checkpoints.compare import CheckpointComparison, compare_checkpoints
 from grader.similarity.checkpoints.describe import describe_checkpoint, is_weight
 from grader.similarity.checkpoints.match_weights import estimated_cosine, match_by_direction
@@ -149,6 +153,28 @@ def test_another_head_is_no_obstacle(source: Weights) -> None:
     other["fc.weight"] = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
     (evidence,) = _relate({"a": source, "b": other}).pairs["a", "b"]
     assert evidence.code == "checkpoint.nearly-equal"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 3), st.integers(0, 3), st.floats(0, 1))
+def test_no_other_architecture_with_much_in_common_is_passed_over(
+    seed: int, more: int, fewer: int, mixture: float
+) -> None:
+    """What is looked at first bounds what the best match gives, in whatever order weights come."""
+    rng = np.random.default_rng(seed)
+    base = [rng.normal(size=(4, 9)).astype(np.float32) for _ in range(5)]
+    copied = [mixture * w + (1 - mixture) * rng.normal(size=w.shape) for w in base[fewer:]]
+    added = [rng.normal(size=(4, 9)) for _ in range(more)] + [rng.normal(size=(7, 4))]
+    order = rng.permutation(len(copied) + len(added))
+    other = [(copied + added)[i].astype(np.float32) for i in order]
+    one, two = (
+        describe_checkpoint(key, key, {f"w{n}": w for n, w in enumerate(weights)})
+        for key, weights in (("a", base), ("b", other))
+    )
+    matches = match_by_direction(one.weights, two.weights)
+    estimate = estimated_cosine(one.weights, two.weights, matches)
+    for left, right in ((one, two), (two, one)):
+        assert most_alike(left, sketches_by_shape([right]))[0] >= estimate - 1e-5
 
 
 def test_weights_that_are_not_finite_or_empty_do_no_harm(source: Weights) -> None:

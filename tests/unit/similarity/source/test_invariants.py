@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.similarity_classes import obfuscate
+from benchmarks.similarity_classes import obfuscate, rewrite
 from benchmarks.similarity_classes.generate import submission
 from grader.similarity.source.fingerprint import NO_BASE
 from tests.unit.similarity.source.students import (
@@ -93,11 +93,19 @@ def test_base_code_that_nobody_uses_changes_no_score() -> None:
     assert np.array_equal(before.score, after.score)
 
 
-@pytest.mark.parametrize("name", list(obfuscate.STANDARD))
-def test_every_standard_obfuscation_stands_out(name: str) -> None:
+@pytest.mark.parametrize("name", [*obfuscate.STANDARD, *rewrite.WHOLE])
+def test_every_kind_of_whole_copy_stands_out(name: str) -> None:
     class_ = honest(10, 4711)
-    class_["copy"] = changed(class_["h03"], obfuscate.STANDARD[name], 5)
+    class_["copy"] = changed(class_["h03"], {**obfuscate.STANDARD, **rewrite.WHOLE}[name], 5)
     names, found = scores(class_)
     at, source = names.index("copy"), names.index("h03")
     others = [found.score[i, j] for i in range(10) for j in range(i) if {i, j} != {at, source}]
     assert found.score[at, source] > max(others)
+
+
+@settings(max_examples=3, deadline=None)
+@given(SEEDS, st.sampled_from(["imports", "texts", "inlined functions", "loops as comprehensions"]))
+def test_what_is_only_spelled_in_another_way_is_the_same(seed: int, name: str) -> None:
+    class_ = honest(6, seed)
+    class_["copy"] = changed(class_["h00"], rewrite.WHOLE[name], seed)
+    assert score_of(class_, "copy", "h00") >= 0.95
