@@ -26,7 +26,7 @@ _FOR_STUDENTS = {"class.late", "class.too-late", "class.entry-differs"}
 
 def student_page(entry: Entry) -> str:
     """The page that a student gets; equal entries give equal pages."""
-    return _page(entry, staff=False)
+    return _page(entry, staff=False, before=None, after=None, similar=(), full_report=False)
 
 
 def staff_page(
@@ -44,24 +44,13 @@ def staff_page(
     )
 
 
-def _page(
-    entry: Entry,
-    *,
-    staff: bool,
-    before: str | None = None,
-    after: str | None = None,
-    similar: Sequence[str] = (),
-    full_report: bool = False,
-) -> str:
+def _page(entry: Entry, *, staff: bool, **links: object) -> str:
     look, late = style(), entry.submitted.late_seconds
     return template("student.html.j2").render(
         entry=entry,
         report=entry.report,
         staff=staff,
-        before=before,
-        after=after,
-        similar=similar,
-        full_report=full_report,
+        **links,
         step=marks_step(entry),
         criteria=criterion_marks(entry),
         late=lateness_in_words(late) if late else "",
