@@ -20,10 +20,12 @@ and, for L pixels a plane and gradients g of y summed over planes, S₀ = Σ g a
 Batch-instance normalisation (Nam & Kim 2018, equation 3) is the sum of two such terms.
 
 Speed comes from few passes over the maps, and from passing in blocks: what a block needs for a
-moment is taken from the cache, and only results take new memory. Layers take (N, C, H, W) of any
-floating type and give the same shape, type and memory layout; half precision is normalised in
-float32. First derivatives exist, which is what training and Grad-CAM need.
-Where PyTorch has the layer, arguments, parameters, buffers and their names are the same.
+moment is kept in the cache, in the place of a result that is still to come, so that only results
+take new memory.
+
+Layers take (N, C, H, W) of any floating type and give the same shape, type and memory layout; half
+precision is normalised in float32. First derivatives exist, which is what training and Grad-CAM
+need. Where PyTorch has the layer, arguments, parameters, buffers and their names are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
@@ -81,10 +82,15 @@ def _as_blocks(maps: Tensor) -> tuple[Tensor, ...]:
     been given one of their own each: (N, C, H, W) or (N·C, 1, H, W)."""
     if maps.is_contiguous():
         maps = maps.view(-1, 1, *maps.shape[2:])
+    return maps.split(_block_length(maps))
+
+
+def _block_length(maps: Tensor) -> int:
+    """How many entries of the first dimension make a block."""
     if maps.device.type != "cpu":
-        return (maps,)  # one kernel at a time, each on all of it
+        return maps.shape[0]  # one kernel at a time, each on all of it
     entry_bytes = maps[0].numel() * maps.element_size()
-    return maps.split(max(BLOCK_BYTES * torch.get_num_threads() // max(entry_bytes, 1), 1))
+    return max(BLOCK_BYTES * torch.get_num_threads() // max(entry_bytes, 1), 1)
 
 
 def _numbers_for(blocks: Sequence[Tensor], numbers: Tensor, planes: tuple[int, int]) -> Any:
@@ -93,27 +99,26 @@ def _numbers_for(blocks: Sequence[Tensor], numbers: Tensor, planes: tuple[int, i
     return spread.split(blocks[0].shape[0])
 
 
-def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each plane, (N, C)."""
+def _moments(maps: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each plane, (N, C); `room`, like `maps`, is written over."""
     means, variances = [], []
-    for block in _as_blocks(maps):
+    blocks = _as_blocks(maps)
+    scratch = _as_blocks(room)[0]
+    for block in blocks:
         mean = block.mean(_PLANE, keepdim=True)
-        # (x − m)² in one pass, which x.sub(m).square() takes two for
-        squares = F.mse_loss(block, mean.expand_as(block), reduction="none")
+        squares = torch.sub(block, mean, out=scratch[: len(block)]).square_()
         means.append(mean)
         variances.append(squares.mean(_PLANE))
     planes = maps.shape[:2]
     return torch.cat(means).view(planes), torch.cat(variances).view(planes)
 
 
-def _scale_and_shift(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """scale · maps + shift, both (N or 1, C)."""
-    out = torch.empty_like(maps)
+def _scale_and_shift(maps: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
+    """out = scale · maps + shift, both (N or 1, C)."""
     blocks, planes = _as_blocks(maps), (maps.shape[0], maps.shape[1])
     cut = (_numbers_for(blocks, numbers, planes) for numbers in (scale, shift))
     for source, target, factor, offset in zip(blocks, _as_blocks(out), *cut, strict=True):
         torch.mul(source, factor, out=target).add_(offset)
-    return out
 
 
 class _Normalise(torch.autograd.Function):
@@ -132,7 +137,8 @@ class _Normalise(torch.autograd.Function):
         *weights: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         maps = maps.contiguous(memory_format=_layout(maps))
-        means, variances = _moments(maps)
+        out = torch.empty_like(maps)
+        means, variances = _moments(maps, out)
         terms: list[Tensor] = []
         scale, shift = torch.zeros_like(bias), bias
         for average, weight in zip(averages, weights, strict=True):
@@ -144,7 +150,8 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(maps, means, scale, *weights, *terms)
         ctx.averages = averages
         ctx.mark_non_differentiable(means, variances)
-        return _scale_and_shift(maps, scale, shift), means, variances
+        _scale_and_shift(maps, scale, shift, out)
+        return out, means, variances
 
     @staticmethod
     @once_differentiable
@@ -153,7 +160,8 @@ class _Normalise(torch.autograd.Function):
         count = len(ctx.averages)
         weights, terms = rest[:count], rest[count:]
         gradient = gradient.contiguous(memory_format=_layout(maps))
-        sums, products = _gradient_sums(maps, means, gradient)
+        d_maps = torch.empty_like(maps)
+        sums, products = _gradient_sums(maps, means, gradient, d_maps)
         pixels = maps.shape[2] * maps.shape[3]
         slope, constant = torch.zeros_like(means), torch.zeros_like(means)
         d_weights = []
@@ -164,28 +172,30 @@ class _Normalise(torch.autograd.Function):
             steepness = rate.square() * average(weight * normalised) / pixels
             slope = slope - steepness
             constant = constant + steepness * mean - rate * average(weight * sums) / pixels
-        d_maps = None
         if ctx.needs_input_grad[0]:
-            d_maps = _combine(gradient, scale, maps, slope, constant)
-        return d_maps, sums.sum(0), None, None, *d_weights
+            _combine(gradient, scale, maps, slope, constant, d_maps)
+        return d_maps if ctx.needs_input_grad[0] else None, sums.sum(0), None, None, *d_weights
 
 
-def _gradient_sums(maps: Tensor, means: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ g and Σ g · (x − m) of each plane, (N, C)."""
+def _gradient_sums(
+    maps: Tensor, means: Tensor, gradient: Tensor, room: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Σ g and Σ g · (x − m) of each plane, (N, C); `room`, like `maps`, is written over."""
     sums, products = [], []
     blocks, planes = _as_blocks(maps), (maps.shape[0], maps.shape[1])
     cut = _numbers_for(blocks, means, planes)
+    scratch = _as_blocks(room)[0]
     for block, part, mean in zip(blocks, _as_blocks(gradient), cut, strict=True):
         sums.append(part.sum(_PLANE))
-        products.append((block - mean).mul_(part).sum(_PLANE))
+        centred = torch.sub(block, mean, out=scratch[: len(block)])
+        products.append(centred.mul_(part).sum(_PLANE))
     return torch.cat(sums).view(planes), torch.cat(products).view(planes)
 
 
 def _combine(
-    gradient: Tensor, scale: Tensor, maps: Tensor, slope: Tensor, constant: Tensor
-) -> Tensor:
-    """scale · gradient + slope · maps + constant."""
-    out = torch.empty_like(maps)
+    gradient: Tensor, scale: Tensor, maps: Tensor, slope: Tensor, constant: Tensor, out: Tensor
+) -> None:
+    """out = scale · gradient + slope · maps + constant."""
     blocks, planes = _as_blocks(maps), (maps.shape[0], maps.shape[1])
     cut = (_numbers_for(blocks, numbers, planes) for numbers in (scale, slope, constant))
     for block, part, target, *numbers in zip(
@@ -193,7 +203,46 @@ def _combine(
     ):
         torch.mul(part, numbers[0], out=target)
         target.addcmul_(block, numbers[1]).add_(numbers[2])
-    return out
+
+
+class _NormaliseElements(torch.autograd.Function):
+    """(maps, w, b, ε) → w · x̂ + b with statistics over (C, H, W), and w and b of that shape.
+
+    With u = w · g, averages being over an image's C·L elements and sums over images,
+
+        ∂x = r · (u − avg u − x̂ · avg(u · x̂)),    ∂w = Σ g · x̂,    ∂b = Σ g.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, maps: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        layout = _layout(maps)
+        maps = maps.contiguous(memory_format=layout)
+        weight, bias = (t.unsqueeze(0).contiguous(memory_format=layout) for t in (weight, bias))
+        normalised = torch.empty_like(maps)
+        means, variances = _moments(maps, normalised)
+        average = over_groups(1)
+        mean = average(means)
+        rate = torch.rsqrt(average(variances + (means - mean).square()) + eps)
+        _scale_and_shift(maps, rate, -mean * rate, normalised)
+        ctx.save_for_backward(normalised, rate[:, :1, None, None], weight)
+        return torch.addcmul(bias, normalised, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        normalised, rate, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=_layout(normalised))
+        d_maps = torch.empty_like(normalised)
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(weight)
+        image, length = (1, 2, 3), _block_length(normalised)
+        blocks = (t.split(length) for t in (gradient, normalised, rate, d_maps))
+        for g, x, r, out in zip(*blocks, strict=True):
+            d_bias += g.sum(0, keepdim=True)
+            d_weight += (g * x).sum(0, keepdim=True)
+            torch.mul(g, weight, out=out)
+            slope = (out * x).mean(image, keepdim=True)
+            out.sub_(out.mean(image, keepdim=True)).addcmul_(x, slope, value=-1).mul_(r)
+        return d_maps, d_weight.squeeze(0), d_bias.squeeze(0), None
 
 
 def _normalise(
@@ -433,30 +482,25 @@ class LayerNorm(_Affine):
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, affine: bool = True
     ) -> None:
-        per_channel = isinstance(normalized_shape, int)
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
         if len(shape) not in (1, 3):
             raise ValueError(f"expected C or (C, H, W), got {tuple(shape)}")
         super().__init__(shape, eps, affine)
         self.normalized_shape = tuple(shape)
-        self.per_channel = per_channel or len(shape) == 1
         self._average = over_groups(1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """maps: (N, C, H, W) → (N, C, H, W)."""
         channels = self.normalized_shape[0]
         _require_maps(maps, channels)
-        if self.per_channel:
-            weight, bias = self._scale_and_shift_for(maps, channels)
-            return _normalise(maps, bias, self.eps, [(self._average, weight)])[0]
-        if tuple(maps.shape[1:]) != self.normalized_shape:
+        whole = len(self.normalized_shape) == 3
+        if whole and tuple(maps.shape[1:]) != self.normalized_shape:
             raise ValueError(f"expected (N, {self.normalized_shape}), got {tuple(maps.shape)}")
-        kind = torch.float32 if maps.dtype in _HALF else maps.dtype
-        ones = torch.ones(channels, dtype=kind, device=maps.device)
-        y = _normalise(maps, torch.zeros_like(ones), self.eps, [(self._average, ones)])[0]
-        if self.weight is None or self.bias is None:
-            return y
-        return (y * self.weight).add_(self.bias).to(maps.dtype)
+        if whole and self.weight is not None and self.bias is not None:
+            exact = maps.float() if maps.dtype in _HALF else maps
+            return _NormaliseElements.apply(exact, self.weight, self.bias, self.eps).to(maps.dtype)
+        weight, bias = self._scale_and_shift_for(maps, channels)
+        return _normalise(maps, bias, self.eps, [(self._average, weight)])[0]
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, affine={self.affine}"
