@@ -79,7 +79,7 @@ def measured(command: list[str]) -> tuple[float, float]:
 
     def watch(group: int) -> None:
         nonlocal peak
-        while not ended.wait(0.02):
+        while not ended.wait(0.1):  # looking costs milliseconds, which the command lacks
             peak = max(peak, _group_mb(group))
 
     start = time.perf_counter()

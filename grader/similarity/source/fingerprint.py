@@ -186,8 +186,10 @@ def _joined(sequences: list[Sequence], meanings: Hashes) -> Tokens:
         symbols = meanings[_array(sequence.tokens)]
         plain.append(symbols)
         tokens.append(symbols[order])
-        lines.append(_array(sequence.lines)[order])
-        units.append(_array(sequence.units)[order] + num_units)
+        marks = _array(sequence.marks).reshape(-1, 3)
+        lengths = np.diff(marks[:, 0], append=len(sequence.tokens))
+        lines.append(np.repeat(marks[:, 1], lengths)[order])
+        units.append(np.repeat(marks[:, 2], lengths)[order] + num_units)
         rows = _array(sequence.features).reshape(-1, 5).copy()
         shapes.append(_sorted_shapes(meanings[_array(sequence.shapes)], rows))
         slices.append(rows[:, 1:3] + num_plain)

@@ -78,15 +78,15 @@ def _numbers() -> array[int]:
 class Sequence:
     """The tokens of one text, its features and its units.
 
-    `tokens`, `lines`, `units`: one number a token. `shapes` is a second sequence: of each call
+    `tokens`: one number a token. `marks` holds three numbers each: from which token on the tokens
+    stand in which line and unit. `shapes` is a second sequence: of each call
     only callee and constants. `features` holds five numbers each: kind, start, end (a
     slice of `tokens`, of `shapes` for SHAPE), unit, first token. Units are functions, class bodies
     and stretches of module-level code.
     """
 
     tokens: array[int] = field(default_factory=_numbers)
-    lines: array[int] = field(default_factory=_numbers)
-    units: array[int] = field(default_factory=_numbers)
+    marks: array[int] = field(default_factory=_numbers)
     shapes: array[int] = field(default_factory=_numbers)
     features: array[int] = field(default_factory=_numbers)
     # (start, start of the value, end, where it is used) of what temporaries stand for
@@ -139,7 +139,10 @@ class Linearise:
         self._handlers: dict[type[ast.AST], Callable[..., None]] = {
             kind: getattr(self, name) for kind, name in _handlers().items()
         }
+        self._nodes = symbols.nodes
+        self._emit = self.out.tokens.append
         self._unit = self._new_unit()
+        self._mark()
 
     def body(self, body: list[ast.stmt]) -> None:
         """Write statements: a whole module, or one statement of a broken one."""
@@ -159,17 +162,12 @@ class Linearise:
         self._statements = 0
         return unit
 
-    def _emit(self, symbol: int) -> None:
-        out = self.out
-        out.tokens.append(symbol)
-        out.lines.append(self._line)
-        out.units.append(self._unit)
+    def _mark(self) -> None:
+        """The tokens from here on stand in this line and unit."""
+        self.out.marks.extend((len(self.out.tokens), self._line, self._unit))
 
     def _node(self, name: str) -> None:
-        out = self.out
-        out.tokens.append(self._symbols.nodes[name])
-        out.lines.append(self._line)
-        out.units.append(self._unit)
+        self._emit(self._nodes[name])
 
     def _feature(self, kind: int, start: int, end: int, place: int) -> None:
         self.out.features.extend((kind, start, end, self._unit, place))
@@ -238,6 +236,7 @@ class Linearise:
                 self._statements += 1
                 if self._statements > _UNIT_STATEMENTS:
                     self._unit = self._new_unit()
+            self._mark()
             handler = handlers.get(type(node))
             if handler is None:
                 self._generic(node)
@@ -442,16 +441,19 @@ class Linearise:
         self._unit = self._new_unit()
         self._scope, self._in_class = _Scope(), False
         self._functions += 1
+        self._mark()
         for decorator in node.decorator_list:
             self._whole(decorator)
         self._hidden |= _locals_of(node)
         self._line = node.lineno
+        self._mark()
         self._node("Def")
         self._arguments(node.args)
         self._body(node.body)
         self.out.inlines += self._scope.temporaries()
         self._functions -= 1
         self._unit, self._statements, self._scope, self._in_class, self._hidden = outer
+        self._mark()
 
     _on_AsyncFunctionDef = _on_FunctionDef
 
@@ -472,14 +474,17 @@ class Linearise:
         outer = (self._unit, self._statements, self._scope, self._in_class, self._functions)
         self._unit = self._new_unit()
         self._scope, self._in_class, self._functions = _Scope(), True, 1
+        self._mark()
         for decorator in node.decorator_list:
             self._whole(decorator)
         self._line = node.lineno
+        self._mark()
         self._node("Class")
         for base in node.bases:
             self._expr(base)
         self._body(node.body)
         self._unit, self._statements, self._scope, self._in_class, self._functions = outer
+        self._mark()
 
     # ------------------------------------------------------------------ expressions
 
@@ -612,40 +617,19 @@ class Linearise:
         self._expr(right)
 
     def _on_Call(self, node: ast.Call) -> None:
-        out, symbols = self.out, self._symbols
-        self._line = node.lineno
+        out = self.out
+        if node.lineno != self._line:
+            self._line = node.lineno
+            self._mark()
         start = len(out.tokens)
-        function = _attribute(node.func)
-        attribute = _attribute(node)
-        if attribute is not node:
-            self._expr(attribute)
-            return
-        if (
-            type(function) is ast.Attribute
-            and function.attr == "format"
-            and _is_text(function.value)
-        ):
-            self._node("Text")  # as an f-string
+        function = node.func
+        if type(function) is ast.Call:
+            function = _attribute(function)
+        elif self._is_spelled_as_call(node):
             return
         self._node("Call")
         library = self._library_path(function)
-        arguments = node.args
-        if library is not None:
-            callee = symbols.functions[library.rpartition(".")[2]]
-            self._emit(callee)
-        elif type(function) is ast.Attribute:
-            # `x.sum(0)` is `torch.sum(x, 0)`, and a method is a function of its object.
-            callee = symbols.methods[function.attr]
-            self._emit(callee)
-            arguments = [function.value, *arguments]
-        elif type(function) is ast.Name:
-            callee = self._in_shape(function)
-            self._name(function.id)
-            if function.id == "super":
-                arguments = []  # `super(X, self)` is `super()`
-        else:
-            callee = symbols.nodes["Call"]
-            self._expr(function)
+        callee, arguments = self._callee(function, library, node.args)
         shape = [callee]
         for argument in arguments:
             shape.append(self._in_shape(argument))
@@ -657,7 +641,7 @@ class Linearise:
         for keyword in keywords:
             spelling = keyword.arg if library is not None else None
             shape.append(self._in_shape(keyword.value))
-            self._emit(symbols.nodes[f"{spelling or '*'}="])
+            self._node(f"{spelling or '*'}=")
             self._expr(keyword.value)
         end = len(out.tokens)
         if end - start >= _MIN_FEATURE_TOKENS:
@@ -666,6 +650,41 @@ class Linearise:
             shape_start = len(out.shapes)
             out.shapes.extend(shape)
             self._feature(SHAPE, shape_start, shape_start + len(shape), start)
+
+    def _callee(
+        self, function: ast.expr, library: str | None, arguments: list[ast.expr]
+    ) -> tuple[int, list[ast.expr]]:
+        """Write who is called; its symbol, and with what: a method is called with its object."""
+        if library is not None:
+            symbol = self._symbols.functions[library.rpartition(".")[2]]
+            self._emit(symbol)
+        elif type(function) is ast.Attribute:  # `x.sum(0)` is `torch.sum(x, 0)`
+            symbol = self._symbols.methods[function.attr]
+            self._emit(symbol)
+            arguments = [function.value, *arguments]
+        elif type(function) is ast.Name:
+            symbol = self._in_shape(function)
+            self._name(function.id)
+            if function.id == "super":
+                arguments = []  # `super(X, self)` is `super()`
+        else:
+            symbol = self._nodes["Call"]
+            self._expr(function)
+        return symbol, arguments
+
+    def _is_spelled_as_call(self, node: ast.Call) -> bool:
+        """Whether it was a text or an attribute, which is written as such."""
+        function = node.func
+        if type(function) is ast.Attribute:
+            if function.attr != "format" or not _is_text(function.value):
+                return False
+            self._node("Text")  # as an f-string
+            return True
+        attribute = _attribute(node)
+        if attribute is node:
+            return False
+        self._expr(attribute)
+        return True
 
     def _on_Subscript(self, node: ast.Subscript) -> None:
         self._node("Subscript")
@@ -736,6 +755,13 @@ def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
         kind = type(node)
         if kind in _PLAIN:
             continue
+        if kind is ast.Assign:  # most statements are one
+            for target in node.targets:  # type: ignore[attr-defined]
+                if type(target) is ast.Name:
+                    names.add(target.id)
+                else:
+                    names.update(_targets(target))
+            continue
         names.update(_bound_by(node))
         if isinstance(node, ast.Global | ast.Nonlocal):
             others.update(node.names)
@@ -746,11 +772,8 @@ def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _bound_by(node: ast.AST) -> Iterator[str]:
-    """The names that a statement itself binds, without its body."""
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            yield from _targets(target)
-    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor):
+    """The names that a statement other than an assignment binds itself, without its body."""
+    if isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor):
         yield from _targets(node.target)
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
@@ -779,9 +802,9 @@ def _targets(node: ast.expr) -> Iterator[str]:
         yield from _targets(node.value)
 
 
-def _attribute(node: ast.expr) -> ast.expr:
-    """`getattr(x, "y")` as x.y; everything else as it is."""
-    if type(node) is ast.Call and type(node.func) is ast.Name and node.func.id == "getattr":
+def _attribute(node: ast.Call) -> ast.expr:
+    """`getattr(x, "y")` as x.y; every other call as it is."""
+    if type(node.func) is ast.Name and node.func.id == "getattr":
         match node.args:
             case [value, ast.Constant(value=str() as name)]:
                 return ast.Attribute(value, name, ast.Load())
