@@ -108,7 +108,8 @@ def score(
     Raises GraderError for the course's or the grader's own faults, never for the student's.
     """
     started = time.time()
-    with tempfile.TemporaryDirectory(prefix="grader-") as name:
+    scratch = tempfile.TemporaryDirectory(prefix="grader-")
+    with scratch as name, ThreadPoolExecutor(1) as thread:
         journey = _Journey(
             assignment,
             truth,
@@ -149,7 +150,10 @@ def score(
                     evidence = _probe(journey, layout, trained, outputs, measurements)
             journey.findings += compare_printed(journey.runs, measurements, assignment)
         with journey.stage("gallery", "drawing the gallery"):
+            # Everything is read by now, and to erase it is waiting, mostly.
+            erased = thread.submit(scratch.cleanup)
             gallery = build_gallery(truth, truth_masks(truth), _joined(outputs)) if layout else ()
+            erased.result()
         return Report(
             assignment=assignment,
             zip_name=zip_path.name,
