@@ -1,8 +1,8 @@
 """Masks that are the same, or wrong in the same places, from a hundred bytes of each.
 
 Everybody's masks lie near the truth, so that agreement alone says nothing. Compared are the places
-where a mask differs from the truth. Of each mask a signature is kept while it is graded: a hash,
-how many pixels are wrong, and which of them have the smallest hashes. Such a sample of the smallest
+where a mask differs from the truth. Whoever grades keeps a signature of each mask: a hash, how many
+pixels are wrong, and which of them have the smallest hashes. Such a sample of the smallest
 hashes of two sets tells how much of their union they share (bottom-k sketches: Broder, "On the
 resemblance and containment of documents", 1997), so no mask has to be opened again.
 
