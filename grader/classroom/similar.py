@@ -73,7 +73,7 @@ def compare_class(results: Path, progress: Progress) -> str:
             emails=due.emails,
             progress=progress,
         ).result
-        _write(results, compared, due)
+        write_comparison(results, compared, due.found, due.assignment)
         summary = _in_words(compared)
         store.remember_comparison(due.rests_on, summary, datetime.now(UTC))
         return summary
@@ -295,10 +295,17 @@ def _rests_on(
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _write(results: Path, result: ClassSimilarity, due: _Due) -> None:
+def write_comparison(
+    results: Path,
+    result: ClassSimilarity,
+    found: Iterable[FoundSubmission],
+    assignment: Assignment,
+) -> None:
+    """Write `similarity.json` and the pages, in place of those of an earlier comparison, where the
+    class's site looks for them. Raises UsageError when they cannot be written."""
     with _told(results), tempfile.TemporaryDirectory(dir=results, prefix=".similar-") as scratch:
         fresh = Path(scratch) / PAGES_FOLDER
-        for name, text in comparison_pages(result, due.found, due.assignment):
+        for name, text in comparison_pages(result, found, assignment):
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             (fresh / name).write_text(text, "utf-8")
         place = results / PAGES_FOLDER

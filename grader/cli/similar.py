@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     "--results",
     type=PATH,
     metavar="RESULTS",
-    help="What `grader class` has written: its answers and masks are compared too, and "
-    "similarity.json is written there for the class's site.",
+    help="What `grader class` has written: its answers and masks are compared too, and what comes "
+    "out takes the place of the class's own comparison, on its site as well.",
 )
 @click.option(
     "--public",
@@ -83,7 +83,7 @@ def similar(
     are opened in the sandbox only, and nothing leaves this machine. A score is no verdict: a person
     looks and decides.
     """
-    from grader.classroom.similar import SIMILARITY_FILE, compare_submissions, comparison_pages
+    from grader.classroom.similar import compare_submissions, comparison_pages, write_comparison
     from grader.render.similarity.documents import pairs_csv, similarity_json
     from grader.render.similarity.terminal import similarity_text
     from grader.similarity.source.read_sources import find_submissions
@@ -116,7 +116,7 @@ def similar(
         if csv_path is not None:
             write_whole(csv_path, pairs_csv(result))
         if results is not None:
-            write_whole(results / SIMILARITY_FILE, similarity_json(result))
+            write_comparison(results, result, found, definition)
         if html is not None:
             progress("writing pages")
             for name, content in comparison_pages(result, found, definition):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.similarity_classes.generate import submission
 from grader.classroom import similar
@@ -24,6 +25,7 @@ from grader.classroom.similar import (
     compare_with_earlier,
 )
 from grader.classroom.store import open_store
+from grader.cli.similar import similar as similar_command
 from grader.errors import InternalFault, UsageError
 from grader.findings import found
 from grader.similarity.source.stored import write_fingerprints
@@ -202,6 +204,24 @@ def test_earlier_years_and_code_that_was_given_out(
     _setup(results, archive=(), base=())
     compare_class(results, _silent)
     assert len(compared) == 2
+
+
+def test_grader_similar_takes_the_place_of_the_class_s_own_comparison(
+    tmp_path: Path, four: tuple[Submitted, ...]
+) -> None:
+    results = tmp_path / "results"
+    grade(results, four)
+    compare_class(results, _silent)
+    own = (results / SIMILARITY_FILE).read_bytes()
+    words = [str(tmp_path / "in"), "--results", str(results), "--source-only"]
+    words += ["--base", str(four[0].zip_path)]
+    done = CliRunner().invoke(similar_command, words)
+    assert done.exit_code == 0, done.output
+    document = json.loads((results / SIMILARITY_FILE).read_text("utf-8"))
+    assert not document["clusters"], "all that two of them share was given out"
+    assert (results / SIMILARITY_FILE).read_bytes() != own
+    pages = {path.name for path in (results / "similar" / "pairs").iterdir()}
+    assert pages == {Path(pair["page"]).name for pair in document["pairs"]}
 
 
 def test_one_zip_beside_earlier_years(tmp_path: Path, four: tuple[Submitted, ...]) -> None:
