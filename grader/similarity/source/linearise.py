@@ -152,6 +152,7 @@ class Linearise:
     def finished(self) -> Sequence:
         self.out.inlines += self._scope.temporaries()
         self._scope = _Scope()
+        self._handlers.clear()  # they hold their holder, and workers look for no cycles
         return self.out
 
     # ------------------------------------------------------------------ what is written

@@ -26,16 +26,20 @@ class Namespace(dict[str, int]):
     but another name for a number, a text or one of Python's functions.
     """
 
-    def __init__(self, kind: str, keys: list[tuple[Namespace, str]], bound: set[str]) -> None:
+    def __init__(
+        self, kind: str, number: int, keys: list[tuple[int, str]], bound: set[str]
+    ) -> None:
         super().__init__()
         self.kind = kind
         self.bound = bound
         self.constants: dict[str, str] = {}
+        # Its number and not itself: workers look for no cycles, and would keep it for ever.
+        self._number = number
         self._keys = keys
 
     def __missing__(self, spelling: str) -> int:
         symbol = self[spelling] = len(self._keys)
-        self._keys.append((self, spelling))
+        self._keys.append((self._number, spelling))
         return symbol
 
 
@@ -70,26 +74,32 @@ class Symbols:
     """
 
     def __init__(self) -> None:
-        self._keys: list[tuple[Namespace, str]] = []
+        self._keys: list[tuple[int, str]] = []
+        self._spaces: list[Namespace] = []
         self._files: list[Names] = []
-        self.nodes = Namespace("node", self._keys, set())
-        self.values = Namespace("value", self._keys, set())
-        self.attrs = Namespace("attr", self._keys, set())
-        self.functions = Namespace("function", self._keys, set())  # and classes, of libraries
-        self.methods = Namespace("method", self._keys, self.attrs.bound)
+        self.nodes = self._namespace("node", set())
+        self.values = self._namespace("value", set())
+        self.attrs = self._namespace("attr", set())
+        self.functions = self._namespace("function", set())  # and classes, of libraries
+        self.methods = self._namespace("method", self.attrs.bound)
 
     def names_of_file(self, aliases: dict[str, str]) -> Names:
         """The names of one more file. `aliases`: what it need not import."""
         bound: set[str] = set()
-        outer, inner = (Namespace("name", self._keys, bound) for _ in range(2))
+        outer, inner = (self._namespace("name", bound) for _ in range(2))
         names = Names(outer, inner, dict(aliases))
         self._files.append(names)
         return names
 
+    def _namespace(self, kind: str, bound: set[str]) -> Namespace:
+        space = Namespace(kind, len(self._spaces), self._keys, bound)
+        self._spaces.append(space)
+        return space
+
     def meanings(self) -> list[str]:
         """What each symbol stands for: the same text in two submissions, the same token."""
         anywhere = set().union(*(names.bound for names in self._files)) - BUILTINS
-        return [_meaning(space, spelling, anywhere) for space, spelling in self._keys]
+        return [_meaning(self._spaces[n], spelling, anywhere) for n, spelling in self._keys]
 
 
 def _meaning(space: Namespace, spelling: str, anywhere: set[str]) -> str:
