@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -22,10 +22,10 @@ from grader.similarity.source.inline import inlined_order
 from grader.similarity.source.linearise import CUSTOMARY_ALIASES, SHAPE, Linearise, Sequence
 from grader.similarity.source.parse_text import parse_pieces, parse_text
 from grader.similarity.source.slice_hashes import Hashes, SliceHashes, text_hash
-from grader.similarity.source.symbols import Symbols
+from grader.similarity.source.symbols import NOTHING_GIVEN, Given, Symbols
 
 # Raised whenever the same text gets other hashes: old caches and archives are told apart by it.
-VERSION = 3
+VERSION = 4
 
 K, WINDOW = 24, 8
 # beside STATEMENT, CALL, SHAPE: a k-gram, a feature before temporaries were put in their places
@@ -69,6 +69,7 @@ class BaseCode:
     features: Hashes
     stretches: Hashes
     files: Mapping[int, int]
+    given: Given = NOTHING_GIVEN
 
     @property
     def digest(self) -> str:
@@ -76,6 +77,7 @@ class BaseCode:
         digest = hashlib.blake2b(self.features.tobytes(), digest_size=16)
         digest.update(self.stretches.tobytes())
         digest.update(repr(sorted(self.files.items())).encode())
+        digest.update(repr([sorted(self.given.names), sorted(self.given.attrs)]).encode())
         return digest.hexdigest()
 
 
@@ -115,9 +117,8 @@ class Fingerprint:
 def tokens_of(tree: SourceTree, base: BaseCode = NO_BASE) -> Tokens:
     """Read all texts of a submission but untouched files of the base code, which have no tokens;
     its units are numbered through."""
-    symbols = Symbols()
-    own = frozenset(part for text in tree.texts for part in _module_names(text.path))
-    sequences = list(_sequences(tree.texts, symbols, own, base))
+    symbols = Symbols(base.given)
+    sequences = list(_sequences(tree.texts, symbols, _own_modules(tree), base))
     meanings = np.array([_hash(meaning) for meaning in symbols.meanings()], np.uint64)
     return _joined(sequences, meanings)
 
@@ -130,6 +131,10 @@ def _hash(meaning: str) -> int:
 def file_hash(text: SourceText) -> int:
     """Names an untouched file, whatever it is called; blanks at line ends do not touch it."""
     return text_hash("\n".join(line.rstrip() for line in text.text.strip().splitlines()))
+
+
+def _own_modules(tree: SourceTree) -> frozenset[str]:
+    return frozenset(part for text in tree.texts for part in _module_names(text.path))
 
 
 def _module_names(path: str) -> Iterator[str]:
@@ -237,16 +242,33 @@ def base_code(trees: list[SourceTree]) -> BaseCode:
     """The hashes of everything that was given out."""
     features, stretches = [NO_BASE.features], [NO_BASE.stretches]
     files: dict[int, int] = {}
+    names_only = replace(NO_BASE, given=_given(trees))
     for tree in trees:
-        tokens = tokens_of(tree)
+        tokens = tokens_of(tree, names_only)
         counts = np.diff(tokens.starts).tolist()
         files |= {file_hash(text): count for text, count in zip(tree.texts, counts, strict=True)}
         features.append(feature_hashes(tokens)[0])
         grams, inside = _grams(tokens, _BASE_K)
         stretches.append(grams[inside])
-    return BaseCode(
-        np.unique(np.concatenate(features)), np.unique(np.concatenate(stretches)), files
+    return replace(
+        names_only,
+        features=np.unique(np.concatenate(features)),
+        stretches=np.unique(np.concatenate(stretches)),
+        files=files,
     )
+
+
+def _given(trees: list[SourceTree]) -> Given:
+    """What all that was given out calls its own."""
+    names: set[str] = set()
+    attrs: set[str] = set()
+    for tree in trees:
+        symbols = Symbols()
+        for _ in _sequences(tree.texts, symbols, _own_modules(tree), NO_BASE):
+            pass
+        names |= symbols.bound_names()
+        attrs |= symbols.attrs.bound
+    return Given(frozenset(names), frozenset(attrs))
 
 
 def fingerprint(tree: SourceTree, base: BaseCode = NO_BASE) -> Fingerprint:

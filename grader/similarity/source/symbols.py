@@ -65,21 +65,35 @@ class Names:
         self.assigned.add(spelling)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The names and attributes that base code binds."""
+
+    names: frozenset[str] = frozenset()
+    attrs: frozenset[str] = frozenset()
+
+
+NOTHING_GIVEN = Given()
+
+
 class Symbols:
     """Symbols of one submission. What is bound in it is known only when all its files are read,
     so tokens are numbers first and get their meaning at the end.
 
     Attributes belong to the whole submission. So do names that their own file (or notebook) does
-    not bind, unless they are Python's: a star import or a careless split leaves such.
+    not bind, unless they are Python's: a star import or a careless split leaves such. What the
+    base code calls its own (`given`) is so in every submission, whether that file was edited or
+    left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: Given = NOTHING_GIVEN) -> None:
+        self._given = given
         self._keys: list[tuple[int, str]] = []
         self._spaces: list[Namespace] = []
         self._files: list[Names] = []
         self.nodes = self._namespace("node", set())
         self.values = self._namespace("value", set())
-        self.attrs = self._namespace("attr", set())
+        self.attrs = self._namespace("attr", set(given.attrs))
         self.functions = self._namespace("function", set())  # and classes, of libraries
         self.methods = self._namespace("method", self.attrs.bound)
 
@@ -96,13 +110,17 @@ class Symbols:
         self._spaces.append(space)
         return space
 
+    def bound_names(self) -> set[str]:
+        """What is bound in any file."""
+        return set().union(*(names.bound for names in self._files))
+
     def meanings(self) -> list[str]:
         """What each symbol stands for: the same text in two submissions, the same token."""
-        anywhere = set().union(*(names.bound for names in self._files)) - BUILTINS
+        anywhere = (self._given.names | self.bound_names()) - BUILTINS
         return [_meaning(self._spaces[n], spelling, anywhere) for n, spelling in self._keys]
 
 
-def _meaning(space: Namespace, spelling: str, anywhere: set[str]) -> str:
+def _meaning(space: Namespace, spelling: str, anywhere: frozenset[str]) -> str:
     if spelling in space.constants:
         return space.constants[spelling]
     kind = space.kind

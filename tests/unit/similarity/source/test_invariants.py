@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.similarity_classes import obfuscate, rewrite
@@ -48,6 +48,8 @@ def test_a_renamed_copy_scores_at_least_95(seed: int) -> None:
 
 @settings(max_examples=4, deadline=None)
 @given(SEEDS)
+@example(3568)  # a number that others chose too
+@example(1086)  # the file's own names were those of the submission as soon as it was edited
 def test_an_edited_line_of_the_base_code_adds_no_match(seed: int) -> None:
     rng = random.Random(seed)
     starter = submission(f"{seed}/starter", LINES)
