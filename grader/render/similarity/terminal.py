@@ -64,16 +64,10 @@ def _summary(result: ClassSimilarity) -> str:
 
 
 def _table(pairs: list[Pair]) -> str:
-    rows = []
-    for pair in pairs:
-        rows.append(
-            (
-                quoted(pair.left, 40),
-                quoted(pair.right, 40),
-                f"{pair.score:.2f}",
-                _what(pair),
-            )
-        )
+    rows = [
+        (quoted(pair.left, 40), quoted(pair.right, 40), f"{pair.score:.2f}", _what(pair))
+        for pair in pairs
+    ]
     return tabulate(
         rows,
         headers=("", "", "score", "what"),
