@@ -24,6 +24,7 @@ from grader.render.html import html
 from grader.render.json_report import report_json
 from grader.sandbox import Backend, choose_backend
 from grader.score import score
+from grader.similarity.masks import sign_gallery, signatures_json
 from grader.stages.stage_images import stage_images
 
 Tell = Callable[[str], None]
@@ -99,6 +100,7 @@ def grade(course: Course, order: Order, threads: int, tell: Tell) -> Outcome:
             key=order.key,
             report=report_json(report),
             page=html(report),
+            masks=_signatures(report),
             zip_sha256=report.zip_sha256 or "",
             verdict=report.verdict,
             marks=report.marks,
@@ -127,6 +129,11 @@ def _score(course: Course, zip_path: Path, threads: int, tell: Tell) -> Report:
         environment=environment,
         progress=tell,
     )
+
+
+def _signatures(report: Report) -> str:
+    signatures = sign_gallery(report.gallery)
+    return signatures_json(signatures) if signatures else ""
 
 
 def _limit_own_threads(threads: int) -> None:

@@ -22,11 +22,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What a grading gives: the two reports, and what the store needs to know of them."""
+    """What a grading gives: the two reports, and what the store needs to know of them.
+
+    `masks`: signatures of the masks for the comparison of the class, "" where there are none.
+    """
 
     key: str
     report: str
     page: str
+    masks: str
     zip_sha256: str
     verdict: str
     marks: Decimal

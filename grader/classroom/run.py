@@ -25,6 +25,7 @@ from grader.classroom.report_files import write_report_files
 from grader.classroom.store import REPORTS_FOLDER, Store
 from grader.errors import InternalFault
 from grader.model import Assignment
+from grader.similarity.model import MASKS_FILE
 
 MOST_ATTEMPTS = 3  # the first, and two more
 _WAIT_SECONDS = 1.0
@@ -145,7 +146,12 @@ class ClassRun:
         one = started.submitted
         folder = self._store.results / REPORTS_FOLDER / graded.key
         earlier = self._store.latest_number(graded.key)
-        write_report_files(folder, graded.report, graded.page, earlier)
+        files = {
+            "report.html": graded.page,
+            MASKS_FILE: graded.masks,
+            "report.json": graded.report,
+        }
+        write_report_files(folder, files, earlier)
         marks = total(with_adjustments(graded.awards, self._store.adjustments(graded.key)))
         late = late_penalty(marks, one.late_seconds, self._assignment)
         self._store.finish(

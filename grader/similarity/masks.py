@@ -38,7 +38,6 @@ Mask = npt.NDArray[np.bool_]
 Sample = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
 
-MASKS_FILE = "masks.json"  # beside a graded submission's report.json
 AGREEMENT = 0.995
 OVERLAP = 0.8
 SAMPLE = 16  # hashes kept of each mask: of 200 masks 3200, and overlaps are known to 0.01

@@ -14,6 +14,9 @@ from typing import Any
 
 from grader.model import Finding
 
+MASKS_FILE = "masks.json"
+"""Signatures of a graded submission's masks, beside its report.json."""
+
 
 class Channel(StrEnum):
     """What was compared."""

@@ -132,6 +132,9 @@ def test_a_graded_class_is_compared_with_itself_once(
     # All but the one that is no zip are the same program.
     (cluster,) = document["clusters"]
     assert sorted(cluster["members"]) == ["2023AIB2001", "2023AIB2002", "2023AIB2003"]
+    # Signatures of the masks are kept where there are some; nothing of the truth leaves by them.
+    kept = {path.parent.name for path in (results / "reports").glob("*/masks.json")}
+    assert kept == {"2023AIB2001", "2023AIB2002"}
     written = (results / "similarity.json").stat().st_mtime_ns
     again = grader(*arguments)
     assert again.returncode == 0
@@ -158,6 +161,10 @@ def test_a_graded_class_is_compared_with_itself_once(
     mended = grader(*arguments)
     assert mended.returncode == 0
     assert (results / "similarity.json").stat().st_mtime_ns != written
+    document = json.loads((results / "similarity.json").read_text("utf-8"))
+    copied = {"2023AIB2001", "2023AIB2003"}
+    (same,) = (pair for pair in document["pairs"] if {pair["left"], pair["right"]} == copied)
+    assert "masks.identical" in {evidence["code"] for evidence in same["evidence"]}
 
 
 def test_what_a_comparison_needs_is_looked_at_before_hours_of_grading(

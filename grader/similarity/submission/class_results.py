@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from grader.errors import UsageError
 from grader.readers.json_file import parse_json
 from grader.readers.regular_file import RefusedFileError, read_regular_file
-from grader.similarity.masks import MASKS_FILE, Signatures, read_signatures
+from grader.similarity.masks import Signatures, read_signatures
+from grader.similarity.model import MASKS_FILE
 from grader.similarity.predictions import majority
 
 _REPORTS = "reports"

@@ -37,6 +37,7 @@ def graded(key: str, content: bytes) -> Graded:
         key=key,
         report=json.dumps(report),
         page=f"<p>{digest}</p>",
+        masks="",
         zip_sha256=digest,
         verdict="graded",
         marks=sum(awards.values(), Decimal(0)),

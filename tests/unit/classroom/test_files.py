@@ -77,10 +77,13 @@ def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
 
 def test_report_files_are_whole_and_the_earlier_page_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "a"
-    write_report_files(folder, "{1}", "<1>", None)
+    first = {"report.html": "<1>", "masks.json": "[1]", "report.json": "{1}"}
+    write_report_files(folder, first, None)
+    assert (folder / "masks.json").read_text() == "[1]"
     (folder / ".report.json-killed").write_text("half")
-    write_report_files(folder, "{2}", "<2>", 7)
-    write_report_files(folder, "{2}", "<2>", 7)  # as a run does that goes on after a kill
+    second = {"report.html": "<2>", "masks.json": "", "report.json": "{2}"}
+    write_report_files(folder, second, 7)
+    write_report_files(folder, second, 7)  # as a run does that goes on after a kill
     assert (folder / "report.json").read_text() == "{2}"
     assert (folder / "earlier" / "7.html").read_text() == "<1>"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -93,4 +96,4 @@ def test_report_files_are_whole_and_the_earlier_page_is_kept(tmp_path: Path) -> 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file where a folder has to be")
     with pytest.raises(UsageError, match="the report cannot be written"):
-        write_report_files(tmp_path / "a", "{}", "<>", None)
+        write_report_files(tmp_path / "a", {"report.json": "{}"}, None)

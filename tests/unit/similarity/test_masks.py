@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 from grader.model import Gallery
 from grader.render.gallery import mask_png
 from grader.similarity.masks import (
-    MASKS_FILE,
     OVERLAP,
     Mask,
     MaskSignature,
@@ -26,7 +25,7 @@ from grader.similarity.masks import (
     sign_mask,
     signatures_json,
 )
-from grader.similarity.model import Evidence, Strength
+from grader.similarity.model import MASKS_FILE, Evidence, Strength
 
 IMAGES, SIDE_PX = 12, 48
 Masks = dict[str, Mask]

@@ -13,8 +13,9 @@ from grader.errors import SandboxError, UsageError
 from grader.findings import found
 from grader.model import Assignment
 from grader.sandbox import Backend
-from grader.similarity.masks import MASKS_FILE, sign_mask, signatures_json
+from grader.similarity.masks import sign_mask, signatures_json
 from grader.similarity.model import (
+    MASKS_FILE,
     Channel,
     ClassSimilarity,
     Evidence,
