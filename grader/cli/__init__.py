@@ -6,6 +6,7 @@ time and `grader check` without torch.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -20,6 +21,8 @@ from grader.errors import GraderError
 
 # Start-up makes many objects and no garbage: looking for it is a twentieth of `grader check`.
 gc.set_threshold(20_000)
+# At the end all of it goes with the process: looking through it once more is another twentieth.
+atexit.register(gc.freeze)
 
 # The extra "score" of pyproject.toml, by module name: a check alone goes without them.
 _SCORE_PACKAGES = {"cv2", "dask", "distributed", "numpy", "PIL", "safetensors", "torch"}
