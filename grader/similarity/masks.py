@@ -14,7 +14,6 @@ resemblance and containment of documents", 1997), so no mask has to be opened ag
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,9 +22,9 @@ from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from grader.model import Gallery
 from grader.readers.json_file import parse_json
@@ -119,8 +118,10 @@ def sign_gallery(gallery: Iterable[Gallery]) -> dict[str, MaskSignature]:
 
 
 def _opened(picture: bytes) -> Mask:
-    with Image.open(io.BytesIO(picture)) as opened:
-        return np.asarray(opened.convert("L")) > 0
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise ValueError("a picture of the gallery that is no image")
+    return pixels > 0
 
 
 def signatures_json(signatures: Signatures) -> str:
