@@ -147,7 +147,7 @@ def table(rows: Sequence[Row], style: str = "simple") -> str:
                 one["unit"],
                 _number(one["ratio"]),
                 one["goal"],
-                "yes" if one["ok"] else "no",
+                "" if not one["goal"] else "yes" if one["ok"] else "no",
             )
             for one in rows
         ],
