@@ -154,7 +154,7 @@ class Run:
                 if self.settings.plan.stage_index(share) != stage_index:
                     stage_index = self.settings.plan.stage_index(share)
                     stage = self.settings.plan.stages[stage_index]
-                    self._say(f"images of {stage.size_px} px, cut from {stage.store_px} px")
+                    self._say(f"crops of {stage.crop_px} px, cut from {stage.store_px} px")
                     store, held_out = self.stores(stage.store_px, stage.size_px)
                     continue  # decoding took time
                 assert store is not None
@@ -214,7 +214,7 @@ class Run:
         rng = _generator(settings.seed, "batch", position.step, self.group.rank)
         images, targets = store.batch(mine, self.compute.device)
         images, mixed = augment(
-            images, targets, stage.size_px, settings.augmentation, rng, settings.mean, settings.std
+            images, targets, stage.crop_px, settings.augmentation, rng, settings.mean, settings.std
         )
         rate = settings.plan.learning_rate(share, batch_size)
         for parameters in self.optimizer.param_groups:
@@ -236,7 +236,7 @@ class Run:
         sums.seconds += time.monotonic() - began
         if self._elapsed() - self.said_at > SECONDS_BETWEEN_LINES:
             self.said_at = self._elapsed()
-            self._say_progress(share, loss, rate, sums, stage.size_px)
+            self._say_progress(share, loss, rate, sums, stage.crop_px)
 
     def _finish_epoch(
         self,
@@ -427,7 +427,7 @@ class Run:
             print(f"[{_clock(self._elapsed())}] {text}", flush=True)
 
     def _say_progress(
-        self, share: float, loss: Tensor, rate: float, sums: _Sums, size_px: int
+        self, share: float, loss: Tensor, rate: float, sums: _Sums, crop_px: int
     ) -> None:
         done = self.settings.plan.work_share(share)
         left = ""
@@ -436,7 +436,7 @@ class Run:
         elif done > 0:
             left = f", about {_clock(self._elapsed() * (1 - done) / done)} left"
         self._say(
-            f"epoch {self.position.epoch + 1}, {size_px} px, {100 * done:.1f} % done{left}: "
+            f"epoch {self.position.epoch + 1}, {crop_px} px, {100 * done:.1f} % done{left}: "
             f"loss {loss.item():.3f}, learning rate {rate:.4f}, "
             f"{sums.images * self.group.size / max(sums.seconds, 1e-9):.1f} images/s"
         )

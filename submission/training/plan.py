@@ -19,7 +19,11 @@ from errors import SubmissionError
 class Stage:
     """A part of the run at one image size (progressive resizing: Howard, DAWNBench 2018).
 
-    `store_px` is the side at which images are kept; crops of them fill `size_px` about sharply.
+    `size_px` is the side at which whole images are shown when the network is measured and used,
+    `crop_px` that of the crops it trains on. A random crop shows things larger than they are in
+    the whole image, so that crops that are smaller by as much train for the same apparent size,
+    and cost less (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+    `store_px` is the side at which images are kept; crops of them fill `crop_px` about sharply.
     `share` is this stage's part of all epochs.
     """
 
@@ -27,6 +31,11 @@ class Stage:
     store_px: int
     share: float
     batch_size: int
+    crop_px: int = 0  # 0: as `size_px`
+
+    def __post_init__(self) -> None:
+        if not self.crop_px:
+            object.__setattr__(self, "crop_px", self.size_px)
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,19 @@ class Plan:
         smaller = tuple(stage for stage in self.stages if stage.size_px < size_px)
         kept = min(len(smaller), len(self.stages) - 1)  # a larger side than all replaces the last
         smaller, rest = smaller[:kept], self.stages[kept:]
-        store_px = rest[0].store_px if rest[0].size_px == size_px else size_px
         share = sum(stage.share for stage in rest)
-        last = replace(rest[-1], size_px=size_px, store_px=store_px, share=share)
+        if rest[0].size_px == size_px:
+            last = replace(rest[0], share=share)
+        else:
+            last = Stage(size_px, size_px, share, rest[-1].batch_size)
         return replace(self, stages=(*smaller, last))
+
+    def starting_at(self, size_px: int) -> Plan:
+        """The same plan without its stages of smaller images; the last one always stays."""
+        larger = tuple(stage for stage in self.stages if stage.size_px >= size_px)
+        if larger == self.stages:
+            return self
+        return replace(self, stages=larger or self.stages[-1:])
 
     def with_batch_size(self, batch_size: int) -> Plan:
         """The same plan with batches of `batch_size` at every stage."""
@@ -79,7 +97,7 @@ class Plan:
         """Share of the work (image area times images) or time done → share of the epochs done."""
         if work_share >= 1:
             return 1.0
-        costs = [stage.share * stage.size_px**2 for stage in self.stages]
+        costs = [stage.share * stage.crop_px**2 for stage in self.stages]
         left = max(work_share, 0.0) * sum(costs)
         done = 0.0
         for stage, cost in zip(self.stages, costs, strict=True):
@@ -91,7 +109,7 @@ class Plan:
 
     def work_share(self, epoch_share: float) -> float:
         """The inverse of `epoch_share`."""
-        costs = [stage.share * stage.size_px**2 for stage in self.stages]
+        costs = [stage.share * stage.crop_px**2 for stage in self.stages]
         left, work = min(max(epoch_share, 0.0), 1.0), 0.0
         for stage, cost in zip(self.stages, costs, strict=True):
             part = min(left, stage.share)

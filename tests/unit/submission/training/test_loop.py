@@ -119,6 +119,19 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_not(make_run: MakeRun, st
             assert [getattr(ours, k) for k in kept] == [getattr(theirs, k) for k in kept]
 
 
+def test_a_stage_trains_on_smaller_crops_than_it_is_measured_on(make_run: MakeRun) -> None:
+    stage = Stage(size_px=12, store_px=12, share=1, batch_size=5, crop_px=8)
+    run = make_run(epochs=1, plan=Plan((stage,), peak_learning_rate=0.1))
+    sides = set()
+    for network in (run.network, run.average.network):
+        network.register_forward_pre_hook(
+            lambda module, images: sides.add((module.training, images[0].shape[-1]))
+        )
+    run.train()
+    assert sides == {(True, 8), (False, 12)}
+    assert run.position.records[0].size_px == 12
+
+
 def test_a_seed_decides_the_weights(make_run: MakeRun) -> None:
     first, second, other = make_run("a"), make_run("b"), make_run("c", seed=6)
     for run in (first, second, other):

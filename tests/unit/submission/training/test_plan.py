@@ -82,6 +82,29 @@ def test_a_smaller_final_side_leaves_larger_stages_out() -> None:
     assert PLAN.ending_at(96) == PLAN
 
 
+def test_stages_of_smaller_images_can_be_left_out() -> None:
+    later = PLAN.starting_at(64)
+    assert [stage.size_px for stage in later.stages] == [64, 96]
+    assert [stage.share for stage in later.stages] == pytest.approx([0.75, 0.25])
+    assert [stage.size_px for stage in PLAN.starting_at(500).stages] == [96]
+    assert PLAN.starting_at(0) == PLAN
+
+
+def test_an_epoch_costs_what_its_crops_do() -> None:
+    plan = Plan(
+        stages=(
+            Stage(size_px=64, store_px=64, share=1, batch_size=16),
+            Stage(size_px=128, store_px=128, share=1, batch_size=16, crop_px=96),
+        ),
+        peak_learning_rate=0.1,
+    )
+    assert plan.stages[0].crop_px == 64
+    assert plan.work_share(0.5) == pytest.approx(64**2 / (64**2 + 96**2))
+    # where the run ends at another side, crops have that side
+    assert plan.ending_at(128).stages[-1].crop_px == 96
+    assert plan.ending_at(100).stages[-1].crop_px == 100
+
+
 @given(st.floats(0.01, 10_000))
 def test_time_is_kept_back_for_the_end(minutes: float) -> None:
     assert minutes * 60 - 60.001 <= usable_seconds(minutes) < minutes * 60
