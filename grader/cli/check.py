@@ -12,9 +12,10 @@ import click
 from grader.assignments.load import load_assignment
 from grader.check import check as check_submission
 from grader.cli.options import ASSIGNMENT, EXIT_MET, EXIT_NOT_MET, FORMAT, UNSAFE
-from grader.cli.output import stages
+from grader.cli.output import look_of_stdout, stages
 from grader.errors import UsageError
 from grader.render.check import render_checks
+from grader.render.page import checks_text
 
 if TYPE_CHECKING:
     from grader.model import CheckResult
@@ -55,8 +56,13 @@ def check(
 
 
 def print_results(results: tuple[CheckResult, ...], style: str) -> None:
-
-    click.echo(render_checks(results, style), nl=False)
+    """Print what was found; on a terminal as wide as it is."""
+    if style == "text":
+        look = look_of_stdout()
+        shown = checks_text(results, width_columns=look.width_columns, ansi=look.ansi)
+    else:
+        shown = render_checks(results, style)
+    click.echo(shown, nl=False)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if style == "github" and summary:
         from grader.render.github import summary_of_checks

@@ -36,7 +36,7 @@ from grader.cli.options import (
     RESULTS,
     UNSAFE,
 )
-from grader.cli.output import stages
+from grader.cli.output import is_terminal, stages
 from grader.cli.similar import check_given
 from grader.errors import GraderError, UsageError
 from grader.findings import listed
@@ -272,7 +272,7 @@ class _Display:
     """Lines for a log, and on a terminal below them what runs at this moment."""
 
     def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
+        self._live = is_terminal(sys.stdout)
         self._drawn = 0
         self._summed_at = time.monotonic()
 

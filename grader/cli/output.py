@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
 from grader.errors import UsageError
+from grader.render.page import WIDTH_COLUMNS
 from grader.whole_file import whole_file
 
 if TYPE_CHECKING:
     from grader.model import Report
     from grader.render.audience import Audience
+
+
+class Look(NamedTuple):
+    """How wide what is printed may be, and whether it may be coloured."""
+
+    width_columns: int
+    ansi: bool
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that moves its cursor and colours when it is told to."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def look_of_stdout() -> Look:
+    """That of the terminal; a file and a pipe get WIDTH_COLUMNS and no colour."""
+    if not sys.stdout.isatty():
+        return Look(WIDTH_COLUMNS, False)
+    columns = shutil.get_terminal_size((WIDTH_COLUMNS, 1)).columns
+    # https://no-color.org: set and not empty
+    is_coloured = is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
+    return Look(min(columns, WIDTH_COLUMNS), is_coloured)
 
 
 def check_out(out: Path, option: str = "--out") -> None:
@@ -65,7 +89,7 @@ def write_whole(path: Path, content: str) -> None:
 @contextlib.contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
     """Show on a terminal which stage runs; silent elsewhere."""
-    shown = sys.stderr.isatty()
+    shown = is_terminal(sys.stderr)
 
     def progress(stage: str) -> None:
         if shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,7 +25,7 @@ from grader.cli.options import (
     PROBE,
     UNSAFE,
 )
-from grader.cli.output import check_out, prepare_report, stages, write_report
+from grader.cli.output import check_out, look_of_stdout, prepare_report, stages, write_report
 from grader.cli.similar import check_given
 from grader.errors import GraderError, UsageError
 from grader.model import Severity, Verdict
@@ -134,10 +133,13 @@ def score(
                 fault = error  # told in the end: the marks are there, and are written first
     from grader.render.text import text  # by now `prepare_report` has loaded it
 
-    written = write_report(report, out, audience)
-    click.echo(
-        text(report, audience=audience, ansi=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    )
+    written: tuple[Path, ...] = ()
+    try:
+        written = write_report(report, out, audience)
+    except GraderError as error:
+        fault = error  # the marks are shown all the same: they may be the work of an hour
+    look = look_of_stdout()
+    click.echo(text(report, audience=audience, width_columns=look.width_columns, ansi=look.ansi))
     for path in written:
         click.echo(f"{'page' if path.suffix == '.html' else 'data'}: {path}")
     if fault is not None:

@@ -31,9 +31,12 @@ def check_text(
     return page.text()
 
 
-def checks_text(results: Sequence[CheckResult]) -> str:
+def checks_text(
+    results: Sequence[CheckResult], *, width_columns: int = WIDTH_COLUMNS, ansi: bool = False
+) -> str:
     """What was found in every zip, with a final newline."""
-    return "\n\n".join(map(check_text, results)) + "\n"
+    shown = [check_text(one, width_columns=width_columns, ansi=ansi) for one in results]
+    return "\n\n".join(shown) + "\n"
 
 
 class Page:
@@ -87,6 +90,9 @@ def add_findings(page: Page, findings: Sequence[Finding]) -> None:
 
 def _placed(finding: Finding) -> str:
     """`path:line: message`, as compilers write it and editors follow it."""
-    if finding.place is None or finding.message.startswith(finding.place.path):
+    place = finding.place
+    # A message may begin with its file already; the line is in no message.
+    begins = place is not None and finding.message.startswith((f"{place.path} ", f"{place.path}:"))
+    if place is None or (begins and place.line is None):
         return finding.message
-    return f"{finding.place}: {finding.message}"
+    return f"{place}: {finding.message}"

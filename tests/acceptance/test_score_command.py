@@ -212,3 +212,14 @@ def test_the_previous_report_is_kept_when_a_run_fails(
     shutil.rmtree(tmp_path / "cwd")
     assert grader("score", good, "--gt", tmp_path / "nothing", "--out", out).returncode == 2
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_marks_are_shown_even_where_the_report_cannot_be_written(
+    grader: Run, good: Path, course: Course, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (out / "report.json").mkdir(parents=True)  # nobody can write a file of this name
+    done = grader("score", good, "--gt", course.masks, "--out", out, "--no-independent")
+    assert done.returncode == 2
+    assert "Marks" in done.stdout
+    assert "report.json" in done.stderr

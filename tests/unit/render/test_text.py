@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from grader.findings import found
 from grader.render.page import check_text
 from grader.render.printable import width_cells
 from grader.render.text import text
@@ -73,3 +75,13 @@ def test_a_limit_is_named() -> None:
 def test_a_check_ends_with_its_verdict() -> None:
     last = check_text(example_check()).split("\n")[-1]
     assert last == "2023AIB2080_A2.zip passes the check of ail721-a2"
+
+
+def test_a_message_that_begins_with_its_file_does_not_lose_the_line() -> None:
+    crash = found("run.crash", "train.py stops with KeyError: 'fc'", path="train.py", line=18)
+    missing = found("run.exit-code", "train.py ends with exit code 1", path="train.py")
+    other = found("run.crash", "train.py stops with KeyError: 'fc'", path="train", line=None)
+    shown = check_text(replace(example_check(), findings=(crash, missing, other)))
+    assert "train.py:18: train.py stops with KeyError" in shown
+    assert "         train.py ends with exit code 1" in shown
+    assert "train: train.py stops with KeyError" in shown
