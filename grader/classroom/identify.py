@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,7 +134,8 @@ def _members(arrival: Arrival, people: Sequence[Person]) -> tuple[Member, ...]:
 def _contradictions(case: Case, from_name: str | None, assignment: Assignment) -> Iterator[Finding]:
     """Entry numbers in the names inside the zip, where none of them is the expected one."""
     expected = {number for number in (from_name, case.entry_number) if number}
-    inside = _numbers_inside(case.zip_path, assignment) if expected else {}
+    names = names_inside(case.zip_path, assignment) if expected else ()
+    inside = _numbers_inside(names, assignment)
     if inside and not expected & set(inside):
         number, path = next(iter(inside.items()))
         yield found(
@@ -145,22 +146,26 @@ def _contradictions(case: Case, from_name: str | None, assignment: Assignment) -
         )
 
 
-def _numbers_inside(path: Path, assignment: Assignment) -> dict[str, str]:
-    """entry number → the first member of the zip that is named after it.
+def names_inside(path: Path, assignment: Assignment) -> tuple[str, ...]:
+    """The names of the zip's members.
 
     What is wrong with a zip is told when it is graded; here it just says nothing.
     """
-    apart = re.compile(
-        rf"(?<![A-Za-z0-9])(?:{assignment.entry_number})(?![A-Za-z0-9])", re.ASCII | re.IGNORECASE
-    )
     try:
         with SteadyFile(path) as file:
             directory = read_zip_directory(file, max_entries=assignment.zip_limits.members)
     except (OSError, UsageError):
-        return {}
+        return ()
+    return tuple(entry.name.decode("utf-8", "replace") for entry in directory.entries)
+
+
+def _numbers_inside(names: Iterable[str], assignment: Assignment) -> dict[str, str]:
+    """entry number → the first member of the zip that is named after it."""
+    apart = re.compile(
+        rf"(?<![A-Za-z0-9])(?:{assignment.entry_number})(?![A-Za-z0-9])", re.ASCII | re.IGNORECASE
+    )
     numbers: dict[str, str] = {}
-    for entry in directory.entries:
-        name = entry.name.decode("utf-8", "replace")
+    for name in names:
         for match in apart.finditer(name):
             number = issued_number([match[0]], assignment)
             if number is not None:

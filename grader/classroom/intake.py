@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.classroom.cases import Case, issued_number, names_of
-from grader.classroom.identify import KnownPeople, identify
+from grader.classroom.identify import KnownPeople, identify, names_inside
 from grader.classroom.lateness import is_cut_off, late_days, late_seconds, lateness_in_words
-from grader.classroom.layouts import Arrival, read_layout
+from grader.classroom.layouts import Arrival, is_download, read_layout
 from grader.classroom.records import Absent, Door, Submitted
 from grader.classroom.roster import Person, read_roster
 from grader.classroom.tell_apart import join_teams, tell_apart, whole_teams
@@ -52,6 +52,7 @@ def read_door(
             f"{folder}: holds no submission",
             hint="give the folder of the zips, or of the platform's unpacked download",
         )
+    _check_unpacked(arrivals, assignment)
     if roster is None and (folder / ROSTER).is_file():
         roster = folder / ROSTER
     people = () if roster is None else read_roster(roster)
@@ -67,6 +68,18 @@ def read_door(
         submitted=tuple(sorted(submitted, key=lambda one: one.key)),
         absent=tuple(_absent(one, key) for one, key in zip(missing, keys, strict=True)),
     )
+
+
+def _check_unpacked(arrivals: Iterable[Arrival], assignment: Assignment) -> None:
+    """Raise UsageError for a platform's download that lies there as it came: read as one person's
+    zip it would be graded, with 0."""
+    for arrival in arrivals:
+        named = arrival.members or issued_number([arrival.file_name], assignment)
+        if not named and is_download(names_inside(arrival.path, assignment)):
+            raise UsageError(
+                f"{arrival.path}: is itself a download of all submissions",
+                hint="unpack it and give the folder that comes out",
+            )
 
 
 def _case(arrival: Arrival, assignment: Assignment, packed: Path) -> Case:

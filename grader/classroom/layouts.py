@@ -14,7 +14,7 @@ The kinds may be mixed: each thing in the folder is looked at by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,9 @@ _CANVAS_AGAIN = re.compile(r"-\d+(?=\.[A-Za-z0-9]+$)")
 _GRADESCOPE = re.compile(r"submission_(\d+)")
 _ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zipx")
 _JUNK_NAMES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+_FILES_PLUGIN = "_assignsubmission_file"
+# What the grader itself writes: `grader score` into reports/<zip>/, `grader class` with masks.json.
+_REPORT_FILES = {"report.json", "report.html", "masks.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Arrival:
 
 
 def read_layout(folder: Path) -> tuple[Arrival, ...]:
-    """Everything that was handed in, sorted by path. Links are not followed.
+    """Everything that was handed in, sorted by path. Links are not followed, and what the grader
+    itself has written into the folder is no submission.
 
     Raises UsageError when `folder` is none, cannot be read, or holds nothing of the kind, and for a
     metadata file that is broken.
@@ -78,7 +82,8 @@ def read_layout(folder: Path) -> tuple[Arrival, ...]:
             f"{folder}: {what}", hint="unpack the platform's download and give its folder"
         )
     try:
-        return tuple(_without_blind_names(tuple(_arrivals(folder))))
+        arrivals = _files_before_texts(tuple(_arrivals(folder)))
+        return tuple(_without_blind_names(arrivals))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
@@ -106,6 +111,8 @@ def _from_folder(folder: Path, metadata: Mapping[str, Any]) -> Iterator[Arrival]
     else:
         about = Arrival(folder, "", members=(Member(name=folder.name),))
     files = [path for path in sorted(folder.rglob("*")) if _is_file(path)]
+    if _is_written_by_grader(folder, files):
+        return
     archives = [path for path in files if path.suffix.lower() in _ARCHIVES]
     # An archive among other files is one of them, unless it lies at the top as the student left it.
     chosen = [path for path in archives if path.parent == folder] or (
@@ -141,10 +148,50 @@ def _is_junk(name: str) -> bool:
     return name.startswith(".") or name in _JUNK_NAMES
 
 
+def _is_written_by_grader(folder: Path, files: Sequence[Path]) -> bool:
+    """Results of a class, its site, or reports, made where the submissions lie."""
+    return (
+        (folder / "class.sqlite").is_file()
+        or ((folder / "index.html").is_file() and (folder / "students").is_dir())
+        or (bool(files) and all(path.name in _REPORT_FILES for path in files))
+    )
+
+
+def is_download(names: Iterable[str]) -> bool:
+    """Whether an archive with members of these names is itself a platform's download of all
+    submissions."""
+    for name in names:
+        first, *rest = name.split("/")
+        is_platform = _MOODLE.fullmatch(first) if rest else _MOODLE_FLAT.fullmatch(first)
+        is_canvas = not rest and _CANVAS.fullmatch(first) and Path(first).suffix in _ARCHIVES
+        if is_platform or is_canvas or name.rpartition("/")[2] == METADATA:
+            return True
+    return False
+
+
 def _moodle(path: Path, file_name: str, name: str, ids: Mapping[str, str]) -> Arrival:
     return Arrival(
         path, file_name, members=(Member(name=name.replace("_", " ").strip()),), platform_ids=ids
     )
+
+
+def _files_before_texts(arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+    """Without the online texts of those who handed in files: Moodle gives them a folder of their
+    own, and two folders look like two submissions."""
+    with_files = {one.platform_ids["moodle"] for one in arrivals if _FILES_PLUGIN in _place(one)}
+    return tuple(
+        one
+        for one in arrivals
+        if not _place(one)
+        or _FILES_PLUGIN in _place(one)
+        or one.platform_ids["moodle"] not in with_files
+    )
+
+
+def _place(arrival: Arrival) -> str:
+    """What Moodle called the folder or put before the file's name; "" from elsewhere."""
+    ids = arrival.platform_ids
+    return ids.get("moodle_folder", ids.get("moodle_prefix", ""))
 
 
 def _without_blind_names(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:

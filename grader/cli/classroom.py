@@ -147,6 +147,10 @@ def class_(
     )
     check_given(base, archive)
     chosen = _workers(workers, scheduler)
+    if results.resolve() == submissions.resolve():
+        raise UsageError(
+            f"--out {results}: is the folder of the submissions", hint="give results their own"
+        )
     door = read_door(
         setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
     )

@@ -306,6 +306,12 @@ def test_wrong_usage_is_told_before_anything_runs(
     assert told in done.stderr
 
 
+def test_results_do_not_go_among_the_submissions(grader: Run, arguments: list[str]) -> None:
+    done = grader(*arguments, "--out", arguments[1])
+    assert done.returncode == 2
+    assert "is the folder of the submissions" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

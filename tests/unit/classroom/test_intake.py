@@ -472,3 +472,49 @@ def test_members_of_a_team_share_what_one_of_them_handed_in(tmp_path: Path) -> N
     assert one.platform_ids == {"moodle": "101 102"}
     assert "class.team" in _codes(one)
     assert [absent.name for absent in door.absent] == ["Chen Li"]
+
+
+# --------------------------------------------------------------------------- what is none
+
+
+def test_what_the_grader_wrote_among_the_submissions_is_none(tmp_path: Path) -> None:
+    _zip(tmp_path / "2023AIB2080.zip")
+    for name in (
+        "results/class.sqlite",
+        "results/reports/2023AIB2080/report.json",
+        "reports/2023AIB2080/report.html",
+        "reports/2023AIB2080/report.json",
+        "site/index.html",
+        "site/students/2023AIB2080.html",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    assert list(_by_key(read_submissions(tmp_path, A2))) == ["2023AIB2080"]
+
+
+def test_an_online_text_beside_files_is_no_second_submission(tmp_path: Path) -> None:
+    _zip(tmp_path / "Asha Rao_101_assignsubmission_file" / "2022AIZ8170.zip")
+    for name in ("Asha Rao_101", "Li Wei_102"):
+        text = tmp_path / f"{name}_assignsubmission_onlinetext" / "onlinetext.html"
+        text.parent.mkdir()
+        text.write_text("<p>see the zip</p>")
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert list(found) == ["2022AIZ8170", "moodle-102"]  # whose text is all that came
+    assert not found["2022AIZ8170"].findings
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "Asha Rao_101_assignsubmission_file/2022AIZ8170.zip",
+        "Asha Rao_101_assignsubmission_file_2022AIZ8170.zip",
+        "raoasha_4711_90001_a.zip",
+        "assignment_7_export/submission_metadata.yml",
+    ],
+)
+def test_a_download_that_was_not_unpacked_is_refused(tmp_path: Path, member: str) -> None:
+    _zip(tmp_path / "2023AIB2080.zip", {member: "a student's, whatever it holds"})
+    _zip(tmp_path / "AIL721-4711.zip", {member: ""})
+    with pytest.raises(UsageError, match=r"AIL721-4711\.zip: is itself a download"):
+        read_submissions(tmp_path, A2)
