@@ -54,8 +54,8 @@ def _criterion(assignment: Assignment, name: str) -> Criterion:
 def _marks(text: str, criterion: Criterion) -> Decimal:
     try:
         marks = Decimal(text)
-    except InvalidOperation:
-        marks = Decimal("NaN")
+    except InvalidOperation as error:
+        raise UsageError(f"{text}: is not a number", hint="write it with a dot: 2.25") from error
     if not marks.is_finite() or not 0 <= marks <= criterion.max_marks:
         raise UsageError(
             f"{text}: {criterion.id} has from 0 to {criterion.max_marks:f} marks",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from grader.classroom.run import ClassRun, Told
 from grader.classroom.run_lock import only_run
 from grader.classroom.store import Store, make_store, open_store
 from grader.errors import UsageError
+from grader.findings import listed
 from grader.model import Assignment, Truth
 from grader.stages.pair_truth import pair_truth
 
@@ -78,7 +80,7 @@ def grade_class(
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
-        due = plan(store, door, ground.current, assignment, who_grades(), force=force)
+        due = plan(store, door, ground.current, setup, assignment, who_grades(), force=force)
         ground.remember()
         _grade(store, ground, due, workers, tell)
         states = store.states()
@@ -156,9 +158,11 @@ def find(submitted: Sequence[Submitted], name: str) -> Submitted:
     if found:
         keys = ", ".join(one.key for one in found)
         raise UsageError(f"{name}: names several submissions: {keys}", hint="give one of these")
+    known = [one.key for one in submitted]
+    close = get_close_matches(name, known, n=6, cutoff=0.5)
     raise UsageError(
         f"{name}: no submission of this class is called so",
-        hint="give an entry number as `grader status` shows it",
+        hint=f"did you mean {listed(close, 6)}?" if close else f"there are {listed(known, 6)}",
     )
 
 

@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from grader.classroom.final_marks import SUPERSEDED
 from grader.classroom.fingerprint import content_hash, stamp_of
 from grader.classroom.lateness import late_penalty
 from grader.classroom.marks import total
-from grader.classroom.records import Door, Fingerprint, State, Submitted
+from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
 from grader.classroom.store import Store
 from grader.errors import UsageError
-from grader.model import Assignment
+from grader.findings import found, quoted
+from grader.model import Assignment, Finding
 
 
 def plan(
     store: Store,
     door: Door,
     current: Fingerprint,
+    setup: Setup,
     assignment: Assignment,
     who: str,
     *,
@@ -26,14 +29,17 @@ def plan(
 ) -> tuple[Submitted, ...]:
     """Bring the store up to what lies at the door; returns what has to be graded, in that order.
 
-    `current` is what a result would rest on now (its `zip_sha256` is not looked at). Work that a
-    killed run left, and what was parked, is due again. Raises UsageError when the results are those
-    of another class.
+    `current` is what a result would rest on now (its `zip_sha256` is not looked at), `setup` what
+    is asked for; the store still holds what was asked for last time. Work that a killed run left,
+    and what was parked, is due again. Raises UsageError when the results are those of another
+    class.
     """
     submitted = door.submitted
     _check_class(store, submitted)
     store.put_back()
+    store.rename(_renamed(store, submitted))
     store.enrol(door, who)
+    store.note(_replaced(store, submitted))
     states = store.states()
     here = {one.key: one for one in submitted}
     reasons = {
@@ -45,6 +51,8 @@ def plan(
     if force:
         reasons |= dict.fromkeys(here, "asked for with --force")
     else:
+        if asked := _newly_asked(store.info().setup, setup):
+            reasons |= dict.fromkeys([one.key for one in done], asked)
         reasons |= changes(store, done, current)
     store.ask(reasons, who)
     store.charge(penalties(store, submitted, assignment))
@@ -73,6 +81,16 @@ def changes(store: Store, done: Sequence[Submitted], current: Fingerprint) -> di
     return reasons
 
 
+def _newly_asked(before: Setup, now: Setup) -> str:
+    """What a report is to hold that was left out last time, in words; "" for nothing."""
+    asked = {
+        "the independent evaluation": now.independent and not before.independent,
+        "--probe": now.probed and not before.probed,
+    }
+    names = [name for name, is_new in asked.items() if is_new]
+    return f"{' and '.join(names)} asked for now" if names else ""
+
+
 def penalties(
     store: Store, submitted: Sequence[Submitted], assignment: Assignment
 ) -> dict[str, Decimal]:
@@ -85,9 +103,52 @@ def penalties(
     }
 
 
+def _renamed(store: Store, submitted: Sequence[Submitted]) -> dict[str, str]:
+    """earlier key → key of the submissions that have got another: a roster has told whose they
+    are, say. The file is the same."""
+    known = {one.key: one.zip_path for one in store.submitted()}
+    here = {one.key for one in submitted}
+    gone = {path: key for key, path in known.items() if key not in here}
+    return {
+        gone[one.zip_path]: one.key
+        for one in submitted
+        if one.key not in known and one.zip_path in gone
+    }
+
+
+def _replaced(store: Store, submitted: Sequence[Submitted]) -> dict[str, Finding]:
+    """key → a finding, for submissions that are no longer at the door while another one of the
+    same person is: exports would give that person the marks of both."""
+    here = {one.key for one in submitted}
+    owners = {who: one for one in submitted for who in _who(one)}
+    return {
+        gone.key: found(SUPERSEDED, f"is no longer there; {quoted(owners[who].zip_name)} counts")
+        for gone in store.submitted()
+        if gone.key not in here
+        for who in _who(gone)
+        if who in owners
+    }
+
+
+def _who(one: Submitted) -> set[tuple[str, str]]:
+    """What tells whose a submission is."""
+    ids = {
+        (platform, number)
+        for platform in ("moodle", "canvas")
+        for number in one.platform_ids.get(platform, "").split()
+    }
+    return ids | ({("entry", one.entry_number.casefold())} if one.entry_number else set())
+
+
+def _marks_of(one: Submitted) -> set[object]:
+    """What tells a submission from those of another class: its key, its file, or whose it is."""
+    return {one.key, one.zip_path, *_who(one)}
+
+
 def _check_class(store: Store, submitted: Sequence[Submitted]) -> None:
-    known = store.states()
-    if known and not any(one.key in known for one in submitted):
+    known = store.submitted()
+    told = {mark for one in known for mark in _marks_of(one)}
+    if known and not any(_marks_of(one) & told for one in submitted):
         raise UsageError(
             f"{store.results}: holds the results of another class: none of its {len(known)} "
             f"submissions is among the {len(submitted)} given",

@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +36,7 @@ from grader.classroom.records import (
 )
 from grader.classroom.submission_row import submitted_of, values_of
 from grader.errors import UsageError
+from grader.model import Finding
 
 FILE_NAME = "class.sqlite"
 REPORTS_FOLDER = "reports"
@@ -191,6 +192,17 @@ def _told(path: Path) -> Iterator[None]:
         raise UsageError(f"{path}: {error}", hint=hint) from error
 
 
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be renamed: {error.strerror or error}",
+            hint="give yourself the right to write to the results folder; nothing is lost",
+        ) from error
+
+
 class Store:
     """The class in one results folder. Not for use by several threads."""
 
@@ -309,6 +321,34 @@ class Store:
                     f"DO UPDATE SET {', '.join(f'{name} = :{name}' for name in values)}",
                     new,
                 )
+
+    def rename(self, keys: Mapping[str, str]) -> None:
+        """Give submissions (earlier key → key) another name, with all that belongs to them. A
+        process that is killed here leaves what the next one completes."""
+        for earlier, key in keys.items():
+            folder = self.results / REPORTS_FOLDER / earlier
+            with _written(folder):
+                if folder.is_dir() and not folder.with_name(key).exists():
+                    folder.rename(folder.with_name(key))
+            with self._transaction():
+                self._connection.execute("PRAGMA defer_foreign_keys = ON")
+                for table in ("submission", "result", "adjustment", "failure"):
+                    self._connection.execute(
+                        f"UPDATE {table} SET key = ? WHERE key = ?",
+                        (key, earlier),
+                    )
+
+    def note(self, findings: Mapping[str, Finding]) -> None:
+        """Add a finding of the door to submissions (key → finding), once."""
+        with self._transaction():
+            for one in self.submitted():
+                added = findings.get(one.key)
+                if added is not None and added.code not in {known.code for known in one.findings}:
+                    values = values_of(replace(one, findings=(*one.findings, added)))
+                    self._connection.execute(
+                        "UPDATE submission SET findings = :findings WHERE key = :key",
+                        {name: values[name] for name in ("findings", "key")},
+                    )
 
     def ask(self, reasons: Mapping[str, str], who: str) -> None:
         """Put submissions (key → why) in line for grading; their results so far stay."""

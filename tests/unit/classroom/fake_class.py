@@ -133,7 +133,8 @@ def grade(
             lines.append(line)
 
     with make_store(results, info()) as store:
-        due = plan(store, Door(tuple(submitted)), current, ASSIGNMENT, "ta", force=force)
+        door = Door(tuple(submitted))
+        due = plan(store, door, current, info().setup, ASSIGNMENT, "ta", force=force)
         ClassRun(store, engine or FakeEngine(), ASSIGNMENT, current, tell).grade(due)
     return lines
 

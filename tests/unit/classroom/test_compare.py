@@ -96,7 +96,7 @@ def test_an_adjustment_survives_a_new_result(tmp_path: Path) -> None:
         ("a", "segmentation", "99", "x", "from 0 to"),
         ("a", "segmentation", "-1", "x", "from 0 to"),
         ("a", "segmentation", "NaN", "x", "from 0 to"),
-        ("a", "segmentation", "all", "x", "from 0 to"),
+        ("a", "segmentation", "2,25", "x", "is not a number"),
         ("a", "segmentation", "1", " ", "--because: is empty"),
     ],
 )

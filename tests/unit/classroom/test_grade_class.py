@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import pytest
 from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
+from grader.classroom.final_marks import SUPERSEDED, counting
 from grader.classroom.grade_class import Workers, grade_class, regrade
 from grader.classroom.progress import Progress
-from grader.classroom.records import Door, Setup, Submitted
+from grader.classroom.records import Adjustment, Door, Setup, Submitted
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
 from grader.stages.load_truth import load_truth, truth_masks
@@ -153,3 +155,62 @@ def test_a_truth_by_value_is_the_same_truth(tmp_path: Path, masks: Path) -> None
     assert not is_here(truth, contents)
     with pytest.raises(TruthError, match="cannot be read"):
         bundle(truth)
+
+
+def test_a_submission_that_gets_another_name_keeps_its_result_and_its_adjustments(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)
+    folder = tmp_path / "results" / "reports"
+    (folder / "a").mkdir(parents=True, exist_ok=True)
+    with open_store(tmp_path / "results") as store:
+        before = store.entry("a")
+        adjustment = Adjustment("segmentation", Decimal(1), "asked", "ta", datetime.now(UTC))
+        store.adjust("a", adjustment, Decimal(0))
+    everybody = tuple(replace(one, key=f"2023AIB208-{one.key}") for one in submitted)
+    standing = _graded(tmp_path, masks, everybody)
+    assert (standing.due, standing.gone) == (0, ())
+    with open_store(tmp_path / "results") as store:
+        after = store.entry("2023AIB208-a")
+        assert list(store.states()) == [one.key for one in everybody]
+    assert after.report == before.report
+    assert [one.because for one in after.adjustments] == ["asked"]
+    assert (folder / "2023AIB208-a").is_dir()
+    assert not (folder / "a").exists()
+
+
+def test_what_is_gone_counts_no_more_when_the_same_person_has_handed_in_another(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, other = hand_in(tmp_path / "in", CLASS)
+    first = replace(first, platform_ids={"moodle": "101"})
+    second = replace(second, platform_ids={"moodle": "101 102"})
+    _graded(tmp_path, masks, (first, other))
+    _graded(tmp_path, masks, (second,))
+    _graded(tmp_path, masks, (second,))
+    with open_store(tmp_path / "results") as store:
+        chosen = counting(store.entries())
+    assert [one.submitted.key for one in chosen.superseded] == ["a"]
+    assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
+    assert [one.code for one in chosen.superseded[0].submitted.findings] == [SUPERSEDED]
+
+
+def test_what_was_left_out_is_made_up_for_when_it_is_asked_for(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)  # without the independent evaluation
+    plain = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id, independent=False)
+    due = []
+    for setup in (
+        replace(plain, probed=True),
+        replace(plain, independent=True),  # the probes of before stay
+        replace(plain, independent=True, probed=True),
+        plain,
+    ):
+        done = grade_class(tmp_path / "results", setup, Door(submitted), Workers(), _silent)
+        due.append(done.due)
+    assert due == [3, 3, 3, 0]
+    with open_store(tmp_path / "results") as store:
+        assert store.history("a")[1].why == "--probe asked for now"
