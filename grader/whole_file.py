@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,17 @@ from typing import IO
 def whole_file(path: Path, *, synced: bool = False) -> Iterator[IO[bytes]]:
     """A file to write that becomes `path` when the block ends well, and nothing when it does not.
 
-    `synced`: it survives a power failure, too. Raises OSError where that cannot be done.
+    A file that is there keeps its rights, and a link to it stays one. A device or a pipe
+    (`/dev/stdout`) is written to as it is. `synced`: it survives a power failure, too. Raises
+    OSError where that cannot be done.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    path = path.resolve()
+    mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else 0o644
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -24,7 +33,7 @@ def whole_file(path: Path, *, synced: bool = False) -> Iterator[IO[bytes]]:
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -76,6 +76,8 @@ def write_report(report: Report, out: Path, audience: Audience) -> tuple[Path, .
 
 def write_whole(path: Path, content: str) -> None:
     """Write `content` in UTF-8, whole or not at all. Raises UsageError when it cannot be."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder", hint="give the name of a file in it")
     try:
         with whole_file(path) as file:
             file.write(content.encode())

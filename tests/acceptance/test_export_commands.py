@@ -265,3 +265,13 @@ def test_a_broken_file_of_clusters_is_told(
     done = grader("report", results, "--html", tmp_path / "site")
     assert done.returncode == 2
     assert "similarity.json: cannot be read as clusters" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "feedback-zip"])
+def test_a_folder_in_a_file_s_place_is_told(
+    grader: Run, results: Path, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    done = grader("export", results, "--format", form, "--out", tmp_path / "folder")
+    assert done.returncode == 2
+    assert "folder: is a folder" in done.stderr

@@ -29,6 +29,8 @@ def write_feedback_zip(
     """
     sheet = None if worksheet is None else MoodleSheet(worksheet)
     unplaced = []
+    if goal.is_dir():
+        raise UsageError(f"{goal}: is a folder", hint="give the name of a file in it")
     try:
         goal.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=goal.parent, prefix=f".{goal.name}-") as scratch:
