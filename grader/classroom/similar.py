@@ -330,7 +330,7 @@ def _told(results: Path) -> Iterator[None]:
 
 
 def _in_words(result: ClassSimilarity) -> str:
-    pairs, groups = len(result.flagged), len(result.clusters)
+    pairs, groups = result.num_flagged, len(result.clusters)
     text = f"{result.threshold.pairs_compared:,} pairs of submissions compared, "
     text += f"{pairs} worth a look" if pairs else "none worth a look"
     return text + (f", in {groups} {'group' if groups == 1 else 'groups'}" if pairs else "")

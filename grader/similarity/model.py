@@ -148,7 +148,8 @@ class SubmissionSummary:
 @dataclass(frozen=True, slots=True)
 class ClassSimilarity:
     """Everything that a comparison of a class found. `pairs`: highest score first, those worth
-    keeping; `scores` holds the score of every pair compared that is not 0."""
+    showing, a bounded number; `further`: what is left of them, without regions and details;
+    `scores` holds the score of every pair compared that is not 0."""
 
     submissions: tuple[SubmissionSummary, ...]
     pairs: tuple[Pair, ...]
@@ -156,10 +157,17 @@ class ClassSimilarity:
     threshold: Threshold
     scores: Mapping[tuple[str, str], float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    further: tuple[Pair, ...] = ()
 
     @property
     def flagged(self) -> tuple[Pair, ...]:
+        """Those of `pairs` that a person should look at."""
         return tuple(pair for pair in self.pairs if pair.flagged)
+
+    @property
+    def num_flagged(self) -> int:
+        """How many there are, shown or not."""
+        return sum(pair.flagged for pair in (*self.pairs, *self.further))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from grader.render.csv_cell import csv_cell
@@ -24,14 +24,15 @@ def similarity_json(result: ClassSimilarity) -> str:
 
     `clusters`: members and why they are joined; `pairs`: with all evidence; `threshold`: from which
     score on a pair is flagged, and why there; `submissions`: what each says by itself; `scores`: of
-    all pairs compared, also those without a page. A class site reads `clusters[].members`,
-    `clusters[].why` and `pairs`.
+    all pairs compared, also those without a page; `further`: left → the right ones of the flagged
+    pairs without a page. A class site reads `clusters[].members`, `clusters[].why` and `pairs`.
     """
-    by_key = {pair.key: pair for pair in result.pairs}
+    by_key = {pair.key: pair for pair in (*result.pairs, *result.further)}
+    shown = {pair.key for pair in result.pairs}
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "reading": _WORDS_OF_ALL,
-        "clusters": [_cluster(cluster, by_key) for cluster in result.clusters],
+        "clusters": [_cluster(cluster, by_key, shown) for cluster in result.clusters],
         "pairs": [_pair(pair) for pair in result.pairs],
         "threshold": {
             "score": result.threshold.score,
@@ -51,6 +52,7 @@ def similarity_json(result: ClassSimilarity) -> str:
         ],
         "notes": list(result.notes),
         "scores": _scores(result),
+        "further": _further(result),
     }
     return json_text(plain_object(document))
 
@@ -64,13 +66,22 @@ def _scores(result: ClassSimilarity) -> dict[str, dict[str, float]]:
     return scores
 
 
-def _cluster(cluster: Cluster, by_key: Mapping[tuple[str, str], Pair]) -> dict[str, Any]:
+def _further(result: ClassSimilarity) -> dict[str, list[str]]:
+    further: dict[str, list[str]] = {}
+    for left, right in sorted(pair.key for pair in result.further if pair.flagged):
+        further.setdefault(left, []).append(right)
+    return further
+
+
+def _cluster(
+    cluster: Cluster, by_key: Mapping[tuple[str, str], Pair], shown: Set[tuple[str, str]]
+) -> dict[str, Any]:
     pairs = [by_key[key] for key in cluster.pairs if key in by_key]
     return {
         "members": list(cluster.members),
         "why": why(pairs),
         "score": cluster.score,
-        "pairs": [list(key) for key in cluster.pairs],
+        "pairs": [list(key) for key in cluster.pairs if key in shown],
     }
 
 
@@ -116,19 +127,22 @@ def _region(region: Region) -> dict[str, Any]:
 
 
 def pairs_csv(result: ClassSimilarity) -> str:
-    """One row a pair, highest score first; cells are safe to open in a spreadsheet."""
+    """One row a pair, those with a page first, then the highest score; cells are safe to open in a
+    spreadsheet."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     channels = tuple(Channel)
     table.writerow(
         ["left", "right", "score", "look", "archived", *channels, "strongest evidence", "page"]
     )
-    for pair in result.pairs:
+    paged = len(result.pairs)
+    for number, pair in enumerate((*result.pairs, *result.further)):
         strengths = dict(channels_of(pair))
         strongest = by_weight(pair.evidence)
         row: list[str | float] = [pair.left, pair.right, round(pair.score, 4)]
         row += ["yes" if pair.flagged else "no", "yes" if pair.archived else "no"]
         row += [str(strengths.get(channel, "")) for channel in channels]
-        row += [strongest[0].message if strongest else "", pair_path(pair)]
+        row += [strongest[0].message if strongest else ""]
+        row += [pair_path(pair) if number < paged else ""]
         table.writerow([csv_cell(cell) for cell in row])
     return text.getvalue()

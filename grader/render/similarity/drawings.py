@@ -58,7 +58,8 @@ def matrix(result: ClassSimilarity) -> Matrix:
     than MATRIX_SUBMISSIONS, those with the highest scores are shown."""
     scores = {tuple(sorted(key)): value for key, value in result.scores.items()}
     pairs = {pair.key: pair for pair in result.pairs if not pair.archived}
-    scores |= {tuple(sorted(key)): pair.score for key, pair in pairs.items()}
+    further = {pair.key: pair for pair in result.further if not pair.archived}
+    scores |= {tuple(sorted(key)): pair.score for key, pair in (pairs | further).items()}
     names = _matrix_order(result, scores)
     cell = min(_CELL_PX, max(_LEAST_CELL_PX, _MATRIX_PX / max(len(names), 1)))
     texts = [_cut(name) for name in names]
@@ -69,14 +70,15 @@ def matrix(result: ClassSimilarity) -> Matrix:
             key = _key(name, names[column])
             score = scores.get(key, 0.0)
             pair = pairs.get(key)
-            if score <= 0 and pair is None:
+            known = pair or further.get(key)
+            if score <= 0 and known is None:
                 continue
             cells.append(
                 MatrixCell(
                     x=round(margin + column * cell, 2),
                     y=round(row * cell, 2),
                     opacity=round(0.08 + 0.92 * min(max(score, 0.0), 1.0) ** 1.5, 3),
-                    flagged=pair is not None and pair.flagged,
+                    flagged=known is not None and known.flagged,
                     label=f"{key[0]} and {key[1]}: {score:.2f}",
                     href=None if pair is None else pair_path(pair),
                 )

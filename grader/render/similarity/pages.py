@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from grader.render.similarity.panes import COLOURS, Gap, Line, side_by_side
 from grader.similarity.model import ClassSimilarity, Pair, SourceTree, Span
 
 _OWN = Path(__file__).with_name("templates")
-PAIR_PAGES = 500  # pairs that have a page: more than anybody reads
 
 
 def similarity_site(
@@ -28,9 +28,8 @@ def similarity_site(
     `sources`: name → text of the submissions in `result.pairs`; one that is missing leaves its side
     of a page empty. Equal results give equal files.
     """
-    paged = result.pairs[:PAIR_PAGES]
     yield CLASS_PAGE, class_page(result)
-    for pair in paged:
+    for pair in result.pairs:
         yield pair_path(pair), pair_page(pair, result, sources)
     yield "similarity.json", similarity_json(result)
     yield "pairs.csv", pairs_csv(result)
@@ -38,18 +37,21 @@ def similarity_site(
 
 def class_page(result: ClassSimilarity) -> str:
     """The class: what to look at, clusters, the matrix, and what each submission says alone."""
-    pairs = {pair.key: pair for pair in result.pairs}
+    shown = {pair.key: pair for pair in result.pairs}
+    every = shown | {pair.key: pair for pair in result.further}
     # Two are a pair, which stands in the table: a drawing would say nothing more.
     clusters = [cluster for cluster in result.clusters if len(cluster.members) > 2]
     return _render(
         "class",
         result=result,
-        paged={pair.key for pair in result.pairs[:PAIR_PAGES]},
         clusters=[
             (
                 cluster,
-                graph(cluster, pairs),
-                words.why(pairs[k] for k in cluster.pairs if k in pairs),
+                graph(
+                    replace(cluster, pairs=tuple(key for key in cluster.pairs if key in shown)),
+                    shown,
+                ),
+                words.why(every[key] for key in cluster.pairs if key in every),
             )
             for cluster in clusters
         ],

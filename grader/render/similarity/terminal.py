@@ -23,7 +23,7 @@ def similarity_text(result: ClassSimilarity) -> str:
     if shown:
         parts.append(f"Worth a look:\n{_table(shown)}")
         parts += [text for pair in shown[:10] if (text := _places(pair))]
-    left_out = len(result.flagged) - len(shown)
+    left_out = result.num_flagged - len(shown)
     if left_out > 0:
         parts.append(f"{left_out} more in --json, --csv and --html.")
     if below:
@@ -57,7 +57,7 @@ def _summary(result: ClassSimilarity) -> str:
     text = f"{count} submission{'s' * (count != 1)}, {lines:,} lines"
     if threshold.pairs_compared:
         text += (
-            f"; {threshold.pairs_compared:,} pairs compared, {len(result.flagged)} worth a look "
+            f"; {threshold.pairs_compared:,} pairs compared, {result.num_flagged} worth a look "
             f"(score of {threshold.score:.2f} or more: {threshold.reason})"
         )
     return text

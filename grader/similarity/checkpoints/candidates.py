@@ -41,19 +41,23 @@ _BEYOND_START = 0.35
 _NOTHING_LEFT = 1e-6
 # A group this large joins every member to its first, and not everybody to everybody.
 _LARGE_GROUP = 60
+_MOST_OPENED = _LARGE_GROUP * (_LARGE_GROUP - 1) // 2  # pairs of one architecture
+_NEAREST = 3  # of each checkpoint, where more pairs than that agree
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """`to_open`: pairs (left < right) to be measured. `shared_start`: groups whose weights agree
     in pairs; `beyond_start`: for pairs of such a group, the cosine of what is left when the mean
-    of the others is taken away; `class_cosines`: estimates of all pairs of equal architecture."""
+    of the others is taken away; `class_cosines`: estimates of all pairs of equal architecture;
+    `left_out`: pairs that agree as well, of which there are more than can be opened."""
 
     to_open: tuple[PairKey, ...]
     shared_start: tuple[tuple[str, ...], ...] = ()
     beyond_start: Mapping[PairKey, float] = field(default_factory=dict)
     estimates: Mapping[PairKey, float] = field(default_factory=dict)
     class_cosines: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    left_out: frozenset[PairKey] = frozenset()
 
 
 def find_candidates(traces: Sequence[CheckpointTrace]) -> Candidates:
@@ -63,6 +67,7 @@ def find_candidates(traces: Sequence[CheckpointTrace]) -> Candidates:
     groups: list[tuple[str, ...]] = []
     beyond: dict[PairKey, float] = {}
     estimates: dict[PairKey, float] = {}
+    agree: set[PairKey] = set()
     all_cosines = []
     for bucket in _by_shapes(by_key.values()):
         cosines = _cosines(bucket)
@@ -78,7 +83,13 @@ def find_candidates(traces: Sequence[CheckpointTrace]) -> Candidates:
             if len(group) >= GROUP_SIZE:
                 groups.append(group)
                 beyond |= _beyond_start([by_key[key] for key in group])
-        pairs |= {key for key in near if beyond.get(key, 1.0) >= _BEYOND_START}
+        agreeing = {
+            key: (beyond.get(key, 1.0), near[key])
+            for key in near
+            if beyond.get(key, 1.0) >= _BEYOND_START
+        }
+        pairs |= _nearest(agreeing, by_key)
+        agree |= set(agreeing)
         pairs |= set(_near_profiles(bucket))
     for key, estimate in _across_shapes(by_key.values()):
         estimates[key] = estimate
@@ -89,7 +100,29 @@ def find_candidates(traces: Sequence[CheckpointTrace]) -> Candidates:
         beyond_start=beyond,
         estimates=estimates,
         class_cosines=np.concatenate(all_cosines) if all_cosines else np.zeros(0, np.float32),
+        left_out=frozenset(agree - pairs),
     )
+
+
+def _nearest(
+    agreeing: Mapping[PairKey, tuple[float, float]], by_key: Mapping[str, CheckpointTrace]
+) -> set[PairKey]:
+    """The pairs that are opened: all of them, or of hundreds of copies for each of them the nearest
+    ones and the first of its group. Equal files, which need not be opened, count not."""
+    equal = {key for key in agreeing if by_key[key[0]].sha256 == by_key[key[1]].sha256}
+    different = sorted(agreeing.keys() - equal, key=lambda key: (agreeing[key], key), reverse=True)
+    if len(different) <= _MOST_OPENED:
+        return set(agreeing)
+    chosen: set[PairKey] = set()
+    held: Counter[str] = Counter()
+    for left, right in different:
+        if min(held[left], held[right]) < _NEAREST:
+            chosen.add((left, right))
+            held.update((left, right))
+    known = set(different)
+    for group in join_pairs(different):
+        chosen |= known.intersection(_joined(group))
+    return equal | chosen
 
 
 def _key(first: CheckpointTrace, second: CheckpointTrace) -> PairKey:

@@ -7,6 +7,7 @@ tests/unit/similarity/test_checkpoints.py trains some again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from grader.similarity.checkpoints.compare import CheckpointComparison, Direction
 from grader.similarity.model import Channel, Evidence, Strength
@@ -25,6 +26,7 @@ _COSINE = (
     "Cosine of all weights of the two networks: 1 is the same direction, 0 is unrelated. Biases "
     "and normalisation scales are left out, because they start alike in every network."
 )
+_ESTIMATED = f"{_COSINE} Estimated here from sketches, right to about 0.05."
 _COSINE_HONEST = (
     "Networks trained apart from different seeds stay between -0.05 and 0.05. Networks that "
     "started from one seed and were trained apart stay between 0.5 and 0.9, above it only after "
@@ -55,7 +57,7 @@ def judge_checkpoints(
 ) -> tuple[Evidence, ...]:
     """The evidence of one pair, the weightiest first; empty where there is nothing to tell."""
     if known.same_file:
-        return (_equal("same-file", "The two checkpoints are the same file, byte for byte", known),)
+        return judge_same_file(known.public)
     if comparison.matched < _MOST_MATCHED:
         return ()
     if comparison.same > 1 - 1e-9:
@@ -76,6 +78,13 @@ def judge_checkpoints(
     return tuple(found)
 
 
+@lru_cache(maxsize=64)  # hundreds may hand in one file, and one evidence then serves all pairs
+def judge_same_file(public: str) -> tuple[Evidence, ...]:
+    """Of two files that are equal byte for byte; `public`: the public weights that they are."""
+    what = "The two checkpoints are the same file, byte for byte"
+    return (_equal("same-file", what, Circumstances(same_file=True, public=public)),)
+
+
 def judge_shared_start(estimate: float, known: Circumstances) -> Evidence:
     """Of a pair inside a group that shares a start, which was not opened: `estimate` is the cosine
     from sketches."""
@@ -83,13 +92,20 @@ def judge_shared_start(estimate: float, known: Circumstances) -> Evidence:
         channel=Channel.CHECKPOINT,
         code=_code("shared-start"),
         strength=Strength.CONTEXT,
-        message=f"Shared seed? {known.group} checkpoints of the class started from the same "
-        "weights, as when everybody runs the starter code's seed; nothing beyond that is shared.",
-        meaning=f"{_COSINE} Estimated here from sketches, right to about 0.05.",
+        message=_of_a_group(known.group),
+        meaning=_ESTIMATED,
         honest=_COSINE_HONEST,
         value=round(estimate, 2),
         unit="cosine",
         details={"group": known.group, "beyond_start": known.beyond_start},
+    )
+
+
+@lru_cache(maxsize=64)  # one text for all pairs of a group
+def _of_a_group(group: int) -> str:
+    return (
+        f"Shared seed? {group} checkpoints of the class started from the same weights, as when "
+        "everybody runs the starter code's seed; nothing beyond that is shared."
     )
 
 

@@ -17,6 +17,7 @@ from grader.similarity.checkpoints.judge import (
     SHARED_START,
     Circumstances,
     judge_checkpoints,
+    judge_same_file,
     judge_shared_start,
 )
 from grader.similarity.checkpoints.public import (
@@ -36,11 +37,12 @@ _KEPT_OPEN = 8
 @dataclass(frozen=True, slots=True)
 class RelatedCheckpoints:
     """`pairs`: (left, right) → evidence; `findings`: key → what its weights say alone; `groups`:
-    keys that share a start."""
+    keys that share a start; `left_out`: how many pairs agree that were too many to be opened."""
 
     pairs: Mapping[PairKey, tuple[Evidence, ...]]
     findings: Mapping[str, tuple[Finding, ...]]
     groups: tuple[tuple[str, ...], ...]
+    left_out: int = 0
 
 
 def relate_checkpoints(
@@ -61,13 +63,16 @@ def relate_checkpoints(
     pairs: dict[PairKey, tuple[Evidence, ...]] = {}
     for left, right in candidates.to_open:
         known = _circumstances(by_key[left], by_key[right], candidates, public)
+        if known.same_file:
+            pairs[left, right] = judge_same_file(known.public)
+            continue
         comparison = compare_checkpoints(by_key[left], opened(left), by_key[right], opened(right))
         evidence = judge_checkpoints(comparison, known)
         if evidence:
             pairs[left, right] = evidence
     for key in candidates.beyond_start:
         estimate = candidates.estimates.get(key, 0.0)
-        if key not in pairs and estimate >= SHARED_START:
+        if key not in pairs and key not in candidates.left_out and estimate >= SHARED_START:
             known = _circumstances(by_key[key[0]], by_key[key[1]], candidates, public)
             pairs[key] = (judge_shared_start(estimate, known),)
     findings = {
@@ -75,7 +80,9 @@ def relate_checkpoints(
         for key, match in public.items()
         if match is not None and from_scratch
     }
-    return RelatedCheckpoints(pairs, findings, candidates.shared_start)
+    return RelatedCheckpoints(
+        pairs, findings, candidates.shared_start, left_out=len(candidates.left_out)
+    )
 
 
 def _circumstances(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from grader.errors import UsageError
 from grader.findings import listed
 from grader.model import Assignment
+from grader.similarity.choose_pairs import choose_pairs, most_shown, note_of_further
 from grader.similarity.model import (
     Channel,
     ClassSimilarity,
@@ -35,10 +36,13 @@ from grader.similarity.source.workers import Aligned, Printed, Work, align_two, 
 Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
 
-MAX_ALIGNED = 200  # pairs whose regions are found: more than anybody looks at
 _MIN_LISTED = 10  # pairs that are kept, flagged or not: what lies just below the threshold
 _MOSTLY = 0.6  # of one's own code, whoever else has it too
 _NEARLY_ALL = 0.85  # of the pairs: what they share was given out, or everybody copied it
+_RANKS = (
+    "ranks pairs from 0 to 1: how much of the smaller one's own code stands in the other, rare "
+    "code counting most and code in the same function more than scattered code; 1 means all of it"
+)
 _MIN_CLASS = 8  # submissions, from which on "nearly all" means something
 
 
@@ -92,17 +96,17 @@ def compare_sources(
         everybody = [*prints, *_distinct(archive, {f.name for f in prints})]
         scores = score_pairs(build_index(everybody))
         table = _Table(everybody, len(prints), scores)
-        pairs = table.pairs()
+        pairs, further = table.pairs()
         tell("aligning")
         found = {found.name: found for found in submissions}
-        wanted = [pair for pair in pairs if not pair.archived and pair.flagged][:MAX_ALIGNED]
+        wanted = [pair for pair in pairs if not pair.archived and pair.flagged]
         wanted.sort(key=lambda pair: pair.key)  # neighbours share a submission
         aligned: list[Aligned] = list(
             run(align_two, [(found[pair.left], found[pair.right]) for pair in wanted], 4)
         )
     regions = {pair.key: one.regions for pair, one in zip(wanted, aligned, strict=True)}
     by_name = {print_.name: print_ for print_ in everybody}
-    for pair in [pair for pair in pairs if pair.archived and pair.flagged][:MAX_ALIGNED]:
+    for pair in [pair for pair in pairs if pair.archived and pair.flagged]:
         regions[pair.key] = align_units(by_name[pair.left], by_name[pair.right])
     spans: dict[str, tuple[Span, ...]] = {}
     for pair, one in zip(wanted, aligned, strict=True):
@@ -111,10 +115,11 @@ def compare_sources(
     result = ClassSimilarity(
         submissions=tuple(_summary(one, spans) for one in printed),
         pairs=tuple(pairs),
-        clusters=find_clusters(pairs),
+        clusters=find_clusters([*pairs, *further]),
         threshold=table.threshold,
         scores=table.scores(),
-        notes=tuple(table.notes(has_base=bool(base))),
+        notes=(*table.notes(has_base=bool(base)), *note_of_further(further)),
+        further=tuple(further),
     )
     return SourceComparison(result, tuple(prints))
 
@@ -178,22 +183,33 @@ class _Table:
             self.score[mostly] = np.maximum(self.score, self.unweighted)[mostly]
         self.threshold: Threshold = find_threshold(self.score)
         self.flagged: Marks = (self.score >= self.threshold.score) & ~self.only_base
+        self._sorted: dict[str, Floats] = {
+            "score": np.sort(self.score),
+            "contained": np.sort(found.contained[self.rows, self.columns]),
+            "unweighted": np.sort(self.unweighted),
+        }
 
-    def pairs(self) -> list[Pair]:
-        """Flagged pairs and those just below, the highest score first."""
+    def pairs(self) -> tuple[list[Pair], list[Pair]]:
+        """Flagged pairs and those just below, the highest score first: those that are shown, and
+        flagged ones beyond them with their scores alone."""
         names = [f.name for f in self.everybody]
-        keys = sorted(
-            np.flatnonzero(self.score > 0).tolist(),
-            key=lambda i: (
-                -self.score[i],
-                names[self.rows[i]],
-                names[self.columns[i]],
-            ),
+        order = {name: place for place, name in enumerate(sorted(names))}
+        places = np.array([order[name] for name in names])
+        ranked = np.lexsort((places[self.columns], places[self.rows], -self.score))
+        ranked = ranked[self.score[ranked] > 0]
+        flagged = ranked[self.flagged[ranked]]
+        below = ranked[~self.flagged[ranked]]
+        keys = [(names[self.rows[i]], names[self.columns[i]], True) for i in flagged]
+        chosen = flagged[choose_pairs(keys, most_shown(len(names)))]
+        kept = max(_MIN_LISTED - len(flagged), _MIN_LISTED // 2)
+        shown = np.isin(ranked, np.concatenate([chosen, below[:kept]]))
+        further = ~shown & self.flagged[ranked]
+        return (
+            [self._pair(i, names, self._evidence(i)) for i in ranked[shown].tolist()],
+            [self._pair(i, names, (self._score_alone(i),)) for i in ranked[further].tolist()],
         )
-        kept = max(_MIN_LISTED, int(self.flagged.sum()) + _MIN_LISTED // 2)
-        return [self._pair(i, names) for i in keys[:kept]]
 
-    def _pair(self, i: int, names: list[str]) -> Pair:
+    def _pair(self, i: int, names: list[str], evidence: tuple[Evidence, ...]) -> Pair:
         left, right = names[self.rows[i]], names[self.columns[i]]
         archived = bool(self.archived[i])
         if not archived and right < left:
@@ -203,7 +219,7 @@ class _Table:
             right=right,
             score=round(float(self.score[i]), 4),
             flagged=bool(self.flagged[i]),
-            evidence=self._evidence(i),
+            evidence=evidence,
             archived=archived,
         )
 
@@ -224,18 +240,14 @@ class _Table:
         if self.only_base[i]:
             strength = Strength.CONTEXT
         total = len(self.score)
-        reached = int((self.score >= self.score[i]).sum())
+        reached = _reaching(self._sorted["score"], self.score[i])
         expected = self.threshold.expected_honest
         similar = Evidence(
             channel=Channel.SOURCE,
             code="code.similar",
             strength=strength,
             message=message,
-            meaning=(
-                "ranks pairs from 0 to 1: how much of the smaller one's own code stands in the "
-                "other, rare code counting most and code in the same function more than scattered "
-                "code; 1 means all of it"
-            ),
+            meaning=_RANKS,
             honest=(
                 f"{reached} of the {total} pairs compared reach as much; by the scores of this "
                 f"class, chance alone brings about {expected:g} of them to "
@@ -255,7 +267,7 @@ class _Table:
                 "share of the smaller one's own code (rare code counts most) that is in the other, "
                 "wherever it stands; base code is not counted",
                 contained,
-                self.found.contained,
+                self._sorted["contained"],
             ),
             self._share(
                 "code.unweighted",
@@ -263,24 +275,35 @@ class _Table:
                 "share of the smaller one's own code that stands in the same functions of the "
                 "other, common code counting as much as rare code",
                 float(self.unweighted[i]),
-                self.found.unweighted,
+                self._sorted["unweighted"],
             ),
         )
 
     def _share(
-        self, code: str, message: str, meaning: str, value: float, matrix: Floats
+        self, code: str, message: str, meaning: str, value: float, every: Floats
     ) -> Evidence:
-        every = matrix[self.rows, self.columns]
-        reached = int((every >= value).sum())
         return Evidence(
             channel=Channel.SOURCE,
             code=code,
             strength=Strength.CONTEXT,
             message=message,
             meaning=meaning,
-            honest=f"{reached} of the {len(every)} pairs compared reach as much",
+            honest=f"{_reaching(every, value)} of the {len(every)} pairs compared reach as much",
             value=round(value, 4),
             unit="share",
+        )
+
+    def _score_alone(self, i: int) -> Evidence:
+        """What is said of a flagged pair beyond those that are shown in full."""
+        return Evidence(
+            channel=Channel.SOURCE,
+            code="code.similar",
+            strength=Strength.STRONG,
+            message="similar source; of this pair only the score was kept",
+            meaning=_RANKS,
+            honest="many pairs of this class reach as much: see those that are shown in full",
+            value=round(float(self.score[i]), 4),
+            unit="score",
         )
 
     def scores(self) -> dict[tuple[str, str], float]:
@@ -307,6 +330,8 @@ class _Table:
         if self.only_base.any():
             count = int(self.only_base.sum())
             yield f"{count} pairs hold the same base code and nothing else; they are not flagged"
-        beyond = int((self.flagged & ~self.archived).sum()) - MAX_ALIGNED
-        if beyond > 0:
-            yield f"the {beyond} flagged pairs of the lowest scores have no regions"
+
+
+def _reaching(ordered: Floats, value: float) -> int:
+    """How many of the sorted numbers are at least `value`."""
+    return len(ordered) - int(np.searchsorted(ordered, value, "left"))

@@ -18,6 +18,7 @@ from grader.sandbox import Backend
 from grader.similarity.checkpoints.describe import CheckpointTrace
 from grader.similarity.checkpoints.public import Published
 from grader.similarity.checkpoints.related import Fetch, relate_checkpoints
+from grader.similarity.choose_pairs import divide_pairs, note_of_further
 from grader.similarity.masks import relate_masks, same_scores
 from grader.similarity.model import ClassSimilarity, Evidence, Pair, Strength
 from grader.similarity.predictions import relate_predictions
@@ -202,11 +203,17 @@ def _add_weights(
     for left, right in between_submissions(related.pairs):
         pair = submission_of(left), submission_of(right)
         beyond.evidence[pair] += related.pairs[left, right]
+    if related.left_out:
+        beyond.notes.append(
+            f"{related.left_out} pairs of checkpoints agree beyond those that were opened: there "
+            "are more than can be, so each was measured beside its nearest ones"
+        )
     for key, findings in related.findings.items():
         beyond.findings[submission_of(key)] += findings
+    files = {trace.key: trace.sha256 for trace in traces}
     for group in related.groups:
         names = sorted({submission_of(key) for key in group})
-        if len(names) > 1:
+        if len(names) > 1 and len({files[key] for key in group}) > 1:
             beyond.notes.append(
                 f"{len(names)} submissions started training from the same weights, as with a "
                 "seed in the starter code; that alone raises nobody's score"
@@ -220,8 +227,10 @@ def add_evidence(
     notes: Sequence[str] = (),
 ) -> ClassSimilarity:
     """`result` with more evidence. A pair with strong evidence is flagged and scores at least as
-    much as that evidence says; context alone makes no pair. Clusters are found again."""
-    known = {pair.key: pair for pair in result.pairs if not pair.archived}
+    much as that evidence says; context alone makes no pair. Clusters are found again, and the pairs
+    that are shown are chosen again."""
+    every = (*result.pairs, *result.further)
+    known = {pair.key: pair for pair in every if not pair.archived}
     scores = dict(result.scores)
     for key, found in evidence.items():
         pair = known.get(key)
@@ -238,20 +247,23 @@ def add_evidence(
             evidence=(*pair.evidence, *found),
         )
         scores[key] = max(scores.get(key, 0.0), score)
-    archived = [pair for pair in result.pairs if pair.archived]
-    pairs = sorted(
-        [*known.values(), *archived], key=lambda pair: (not pair.flagged, -pair.score, pair.key)
-    )
+    archived = [pair for pair in every if pair.archived]
+    pairs, further = divide_pairs([*known.values(), *archived], len(result.submissions))
     return replace(
         result,
         submissions=tuple(
             replace(one, findings=(*one.findings, *findings.get(one.name, ())))
             for one in result.submissions
         ),
-        pairs=tuple(pairs),
-        clusters=find_clusters(pairs),
+        pairs=pairs,
+        clusters=find_clusters((*pairs, *further)),
         scores=scores,
-        notes=(*result.notes, *notes),
+        notes=(
+            *(note for note in result.notes if note not in note_of_further(result.further)),
+            *notes,
+            *note_of_further(further),
+        ),
+        further=further,
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.errors import UsageError
+from grader.similarity.checkpoints import candidates as candidates_module
 from grader.similarity.checkpoints import public
 from grader.similarity.checkpoints.align import aligned_cosine, best_assignment
 from grader.similarity.checkpoints.candidates import (
@@ -276,6 +277,30 @@ def test_a_large_group_of_equals_is_joined_to_its_first() -> None:
     traces = [describe_checkpoint(f"k{i:03}", "f" * 64, weights) for i in range(200)]
     by_hash = {pair for pair in find_candidates(traces).to_open if pair[0] == "k000"}
     assert by_hash >= {("k000", f"k{i:03}") for i in range(1, 200)}
+
+
+def test_of_many_copies_each_is_measured_beside_its_nearest_ones_only(
+    source: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {f"k{i:02}": with_noise(source, 1e-4, seed=i) for i in range(24)}
+    every = _relate(weights)
+    assert (len(every.pairs), every.left_out) == (24 * 23 // 2, 0)
+    monkeypatch.setattr(candidates_module, "_MOST_OPENED", 20)
+    monkeypatch.setattr(candidates_module, "_LARGE_GROUP", 10)
+    few = _relate(weights)
+    assert len(few.pairs) <= 24 * 8
+    assert len(few.pairs) + few.left_out == len(every.pairs)
+    assert {name for pair in few.pairs for name in pair} == set(weights)
+    assert {("k00", f"k{i:02}") for i in range(1, 24)} <= set(few.pairs)
+    for pair, evidence in few.pairs.items():
+        assert evidence == every.pairs[pair]
+
+
+def test_one_file_in_everybodys_hands_is_never_opened(source: Weights) -> None:
+    shared = [replace(trace("x", source), key=f"k{i:03}") for i in range(70)]
+    related = relate_checkpoints(shared, dict[str, Weights]().__getitem__, published=NOBODY)
+    assert len(related.pairs) == 70 * 69 // 2
+    assert {found.code for (found,) in related.pairs.values()} == {"checkpoint.same-file"}
 
 
 # --------------------------------------------------------------------------- building blocks

@@ -16,6 +16,7 @@ from grader.render.similarity.drawings import MATRIX_SUBMISSIONS, graph, matrix
 from grader.render.similarity.links import pair_path
 from grader.render.similarity.pages import class_page, pair_page, similarity_site
 from grader.render.similarity.panes import SIDE_LINES, Gap, Line, side_by_side
+from grader.render.similarity.terminal import similarity_text
 from grader.similarity.model import (
     ClassSimilarity,
     Cluster,
@@ -155,6 +156,23 @@ def test_clusters_of_three_are_drawn_and_pairs_are_counted() -> None:
     assert page.count('<svg class="graph"') == 1
     assert "1 further pair to look at joins nobody else" in page
     assert 'id="clusters"' not in class_page(replace(result, clusters=result.clusters[1:]))
+
+
+def test_pairs_beyond_those_shown_have_no_page_and_are_counted() -> None:
+    result = example_similarity()
+    beyond = replace(result, pairs=result.pairs[1:], further=result.pairs[:1])
+    site = dict(similarity_site(beyond, sources()))
+    assert pair_path(result.pairs[0]) not in site
+    assert "1 further pair without a page of its own" in site["index.html"]
+    assert pair_path(result.pairs[0]) not in site["index.html"]
+    assert f"<strong>{result.num_flagged} pairs</strong> to look at" in site["index.html"]
+    drawn = matrix(beyond)
+    assert sum(cell.flagged for cell in drawn.cells) == sum(
+        cell.flagged for cell in matrix(result).cells
+    )
+    rows = list(csv.DictReader(io.StringIO(site["pairs.csv"])))
+    assert (rows[-1]["left"], rows[-1]["right"]) == result.pairs[0].key
+    assert f"{result.num_flagged} worth a look" in similarity_text(beyond)
 
 
 def test_every_row_and_every_column_of_the_matrix_has_its_name() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,8 @@ from benchmarks.similarity_classes.obfuscate import Files
 from grader.assignments.load import load_assignment
 from grader.errors import UsageError
 from grader.model import Assignment
+from grader.render.similarity.documents import pairs_csv, similarity_json
+from grader.similarity import choose_pairs
 from grader.similarity.model import ClassSimilarity, Pair, Strength
 from grader.similarity.source import workers
 from grader.similarity.source.clusters import find_clusters
@@ -81,6 +86,40 @@ def test_a_class_in_which_most_copied_one_source_is_flagged(
     flagged = _flagged(result)
     assert len(flagged & expected) > 0.9 * len(expected)
     assert not flagged - expected
+
+
+def test_of_a_class_of_copies_few_pairs_are_shown_and_every_score_is_kept(
+    tmp_path: Path, assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_ = honest(7, 8)
+    for i in range(9):
+        class_[f"x{i}"] = changed(class_["h00"], obfuscate.renames, i)
+    found = _write(tmp_path, class_)
+    copiers = {"h00", *(f"x{i}" for i in range(9))}
+    whole = compare_sources(found, assignment).result
+    assert whole.further == ()
+    monkeypatch.setattr(choose_pairs, "LEAST_SHOWN", 5)
+    bounded = compare_sources(found, assignment).result
+    assert len(bounded.flagged) == len(class_)
+    assert _flagged(whole) == {pair.key for pair in (*bounded.flagged, *bounded.further)}
+    assert bounded.num_flagged == whole.num_flagged == 45
+    assert {name for pair in bounded.flagged for name in pair.key} == copiers
+    assert all(pair.evidence[0].regions for pair in bounded.flagged)
+    assert not any(found.regions for pair in bounded.further for found in pair.evidence)
+    assert bounded.clusters == whole.clusters
+    assert bounded.scores == whole.scores
+    assert set(bounded.notes) - set(whole.notes) == {
+        note for note in bounded.notes if note.startswith("of 29 flagged pairs only the score")
+    }
+    rows = list(csv.DictReader(io.StringIO(pairs_csv(bounded))))
+    assert {(row["left"], row["right"]) for row in rows if row["look"] == "yes"} == _flagged(whole)
+    assert {row["page"] for row in rows[len(bounded.pairs) :]} == {""}
+    document = json.loads(similarity_json(bounded))
+    assert len(document["pairs"]) == len(bounded.pairs)
+    assert sum(map(len, document["further"].values())) == 29
+    (cluster,) = document["clusters"]
+    assert set(cluster["members"]) == copiers
+    assert cluster["why"] == "source code of 45 pairs"
 
 
 def test_one_submission_has_nobody_to_be_compared_with(

@@ -13,6 +13,7 @@ from grader.errors import SandboxError, UsageError
 from grader.findings import found
 from grader.model import Assignment
 from grader.sandbox import Backend
+from grader.similarity import choose_pairs
 from grader.similarity.masks import sign_mask, signatures_json
 from grader.similarity.model import (
     MASKS_FILE,
@@ -87,6 +88,23 @@ def test_archived_pairs_stay_as_they_are() -> None:
     assert old in result.pairs
     finding = found("zip.late-times", "x")
     assert add_evidence(result, {}, {A: [finding]}).submissions[0].findings == (finding,)
+
+
+def test_pairs_beyond_the_bound_keep_their_scores_and_their_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choose_pairs, "LEAST_SHOWN", 4)
+    names = (A, B, C, D)
+    every = {(a, b): [_evidence(Strength.STRONG, 0.91)] for a in names for b in names if a < b}
+    once = add_evidence(_nothing(names), every, {})
+    assert (len(once.pairs), len(once.further), once.num_flagged) == (4, 2, 6)
+    assert once.clusters[0].members == names
+    assert len(once.clusters[0].pairs) == 6
+    assert [note[:18] for note in once.notes] == ["of 2 flagged pairs"]
+    again = add_evidence(once, {once.further[0].key: [_evidence(Strength.STRONG, 0.97)]}, {})
+    assert again.pairs[0].key == once.further[0].key
+    assert len(again.pairs[0].evidence) == 2
+    assert (again.num_flagged, again.notes) == (6, once.notes)
 
 
 @pytest.fixture
