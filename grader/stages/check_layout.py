@@ -1,6 +1,8 @@
 """Find out which file plays which role, and hold the tree against the assignment's schema.
 
-Roles are looked for at the top level, or inside the one folder that wraps everything. A file that
+Roles are looked for at the top level, or inside the one folder that wraps everything; what lies
+beside a folder with all the code is moved into it, for programs run there and see nothing else. A
+file that
 matches any but the first accepted name is forgiven and named; the schema says what else has to be,
 or must not be, in the tree.
 """
@@ -8,11 +10,12 @@ or must not be, in the tree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from grader.assignments.validate_tree import describe_tree, violations
-from grader.findings import found
+from grader.findings import found, listed
 from grader.model import Assignment, CheckedLayout, Finding, Role, UnpackedTree
 
 # A zip of a folder of a folder is common; deeper is a path like home/me/course/a2, also seen.
@@ -20,9 +23,15 @@ _MAX_WRAPPERS = 6
 
 
 def check_layout(unpacked: UnpackedTree, assignment: Assignment) -> CheckedLayout:
-    """Assign roles and report what is missing, misnamed, doubled or superfluous."""
+    """Assign roles and report what is missing, misnamed, doubled or superfluous.
+
+    Moves files of the tree that lie beside the folder of the code. Raises OSError where it cannot.
+    """
     paths = [file.path for file in unpacked.files]
     base, findings = _find_base(paths, assignment.roles)
+    if base:
+        unpacked = _take_in(unpacked, base)
+        paths = [file.path for file in unpacked.files]
     inside = [path[len(base) + 1 :] if base else path for path in paths if _is_below(path, base)]
     roles: dict[str, str] = {}
     for role in assignment.roles:
@@ -40,6 +49,37 @@ def check_layout(unpacked: UnpackedTree, assignment: Assignment) -> CheckedLayou
 
 def _is_below(path: str, base: str) -> bool:
     return not base or path.startswith(base + "/")
+
+
+def _take_in(unpacked: UnpackedTree, base: str) -> UnpackedTree:
+    """The tree with what lies beside the folder `base` moved into it; what lies there already,
+    in whatever capitals, stays."""
+    names = {file.path.casefold() for file in unpacked.files}
+    folders = {folder for name in names for folder in _folders_of(name)}
+    taken = names | folders
+    files = []
+    for file in unpacked.files:
+        path = f"{base}/{file.path}"
+        is_taken = path.casefold() in taken or names & _folders_of(path.casefold())
+        if _is_below(file.path, base) or is_taken:
+            files.append(file)
+            continue
+        goal = unpacked.root / path
+        _make_folders(unpacked.root, PurePosixPath(path).parent)
+        (unpacked.root / file.path).rename(goal)
+        files.append(replace(file, path=path))
+    return replace(unpacked, files=tuple(files))
+
+
+def _folders_of(path: str) -> set[str]:
+    return {folder.as_posix() for folder in PurePosixPath(path).parents}
+
+
+def _make_folders(root: Path, folder: PurePosixPath) -> None:
+    for parent in reversed([folder, *folder.parents]):
+        if not (root / parent).is_dir():
+            (root / parent).mkdir()
+            (root / parent).chmod(0o755)  # the sandbox's user reads it, under any umask
 
 
 def _find_base(paths: Sequence[str], roles: Iterable[Role]) -> tuple[str, list[Finding]]:
@@ -74,13 +114,11 @@ def _find_base(paths: Sequence[str], roles: Iterable[Role]) -> tuple[str, list[F
         return "", []
     if not any(matches(role, path.as_posix()) for role in code_roles for path in remaining):
         return "", []
-    return base.as_posix(), [
-        found(
-            "layout.wrapping-folder",
-            f"everything lies in the folder {base.as_posix()}/ instead of the zip's top level",
-            path=base.as_posix(),
-        )
-    ]
+    beside = [path for path in paths if not _is_below(path, base.as_posix())]
+    lies = f"the code lies in the folder {base.as_posix()}/ instead of the zip's top level"
+    if beside:
+        lies += f"; what lies beside it was moved there: {listed(beside)}"
+    return base.as_posix(), [found("layout.wrapping-folder", lies, path=base.as_posix())]
 
 
 def matches(role: Role, path: str) -> int:
@@ -104,6 +142,10 @@ def matches(role: Role, path: str) -> int:
 def _play(role: Role, paths: Sequence[str]) -> tuple[str | None, list[Finding]]:
     ranked = sorted((rank, path) for path in paths if (rank := matches(role, path)))
     canonical = role.accept[0]
+    near = [path for path in paths if path.rsplit("/", 1)[-1].casefold() == canonical.casefold()]
+    if not ranked and not canonical.endswith(".py"):
+        # Where a script lies decides what it finds beside it; weights are given by their path.
+        ranked = [(2 * len(role.accept) + 1, path) for path in sorted(near)]
     if not ranked:
         if not role.required:
             return None, [
@@ -115,9 +157,6 @@ def _play(role: Role, paths: Sequence[str]) -> tuple[str | None, list[Finding]]:
                     path=canonical,
                 )
             ]
-        near = [
-            path for path in paths if path.rsplit("/", 1)[-1].casefold() == canonical.casefold()
-        ]
         seen = f"; {near[0]} was found, but not at the top level" if near else ""
         return None, [
             found(
