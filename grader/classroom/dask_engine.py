@@ -49,6 +49,9 @@ _SILENT: dict[str, Any] = {
     "distributed.worker.http.routes": [],
     # Looks at every thread's stack a hundred times a second, for a page that nobody can open.
     "distributed.worker.profile.enabled": False,
+    # Each of these wakes every process, twenty times a second and oftener, to draw curves of itself.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 # Ctrl-C reaches every process of the terminal; the workers are ended by their parent instead.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 
@@ -87,8 +88,16 @@ def parse_labels(
 
 def label_key(label: str) -> str:
     """What two spellings of a class have in common: case, blanks, `_`, `-` and quotes aside."""
+    # the same class names come again in every submission; a stranger's novel is not kept
+    return _kept_key(label) if len(label) <= MAX_LABEL_CHARS else _key(label)
+
+
+def _key(label: str) -> str:
     folded = unicodedata.normalize("NFKC", label).casefold()
     return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+
+
+_kept_key = lru_cache(maxsize=4096)(_key)
 
 
 # --------------------------------------------------------------------------- rows → table

@@ -41,6 +41,20 @@ class Order(TypedDict):
     syscalls: dict[str, int]
 
 
+class Entry(TypedDict):
+    """What `inside/enter.py` is told when the grader is root.
+
+    `covers`: [(folder that is closed to others, [paths below it that are needed])]. `inherits`: the
+    numbers under which the new program finds the descriptors that it is given.
+    """
+
+    uid: int
+    covers: list[tuple[str, list[str]]]
+    argv: list[str]
+    env: dict[str, str]
+    inherits: list[int]
+
+
 class Confinement(TypedDict):
     """What `inside/confined.py` is told; without Landlock or a known machine, the less of it."""
 

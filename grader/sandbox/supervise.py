@@ -27,8 +27,8 @@ from grader.sandbox.collect import CollectedFiles
 from grader.sandbox.launch import Launch
 from grader.sandbox.limits import End, Usage, explain_end, find_exceeded
 from grader.sandbox.members import DescendantMembers, Members, NamespaceMembers
+from grader.sandbox.outermost import Process, start_process
 from grader.sandbox.policy import Outcome
-from grader.sandbox.process import Process, start_process
 from grader.sandbox.storage import HostStorage, NamespaceStorage, Paced, Storage
 
 _LOOK_SECONDS = 0.05

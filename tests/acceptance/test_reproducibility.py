@@ -6,11 +6,9 @@ Apart from `volatile`, where times, host, costs and printed text stand, not a by
 from __future__ import annotations
 
 import json
-import marshal
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +17,8 @@ from typing import Any
 import pytest
 
 from fixtures.course import Course
-from grader.sandbox.interpreter import find_interpreter
-from grader.sandbox.privileges import find_covers
-from grader.sandbox.process import inside_program, sealed_file
 from tests.acceptance.conftest import GRADER
+from tests.other_user import as_other_user
 
 ROOT = Path(__file__).parents[2]
 USER = 1_800_000_002
@@ -130,28 +126,4 @@ def test_another_user(
 def _as_another_user(
     argv: Sequence[str], needed: Sequence[Path], env: Mapping[str, str], check: bool, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run `argv` as a user that nobody is, to whom closed folders above what it needs are opened
-    in a mount namespace of its own: the sandbox's own way of leaving root."""
-    interpreter = find_interpreter()
-    folders = [*interpreter.folders, Path(sys.prefix), *needed]
-    order = {
-        "uid": USER,
-        "gid": USER,
-        "covers": find_covers(folders),
-        "parent": os.getpid(),
-        "argv": list(argv),
-        "env": dict(env),
-    }
-    program, code = inside_program("libc", "enter")
-    descriptor = sealed_file(marshal.dumps(order))
-    try:
-        return subprocess.run(
-            [*program, str(descriptor)],
-            env={},
-            check=check,
-            pass_fds=(code, descriptor),
-            **options,
-        )
-    finally:
-        os.close(code)
-        os.close(descriptor)
+    return subprocess.run(as_other_user(USER, argv, env, needed), env={}, check=check, **options)

@@ -32,9 +32,8 @@ from grader.render.doctor import doctor_text
 from grader.sandbox import NOT_HELD, Backend, BackendReport, Command, GpuReport, Outcome
 from grader.sandbox.bubblewrap import BubblewrapBackend, packaged_program, system_program
 from grader.sandbox.direct import DirectBackend, kernel_abi
-from grader.sandbox.interpreter import find_interpreter
 from grader.sandbox.probe import find_weakness
-from grader.sandbox.process import inside_program, sealed_file
+from tests.other_user import as_other_user
 
 PROGRAMS = Path(__file__).parent / "test_sandbox_programs"
 ROOT = Path(__file__).parents[2]
@@ -398,33 +397,17 @@ class UserGrader:
     """A grader run by an ordinary user, in a process of its own."""
 
     def __init__(self, temporary: Path) -> None:
-        # started the way the sandbox itself leaves root, so that the interpreter can be reached
-        import marshal
-
-        from grader.sandbox.privileges import find_covers
-
-        interpreter = find_interpreter()
-        needed = [*interpreter.prefixes, Path(sys.prefix), *interpreter.site_packages, ROOT]
-        argv = [sys.executable, "-I", "-c", _DRIVER, json.dumps([str(ROOT)])]
-        order = {
-            "uid": USER,
-            "gid": USER,
-            "covers": find_covers(needed),
-            "parent": os.getpid(),
-            "argv": argv,
-            "env": {"GRADER_SECRET": "of the grader's environment", "TMPDIR": str(temporary)},
-        }
-        program, code = inside_program("libc", "enter")
-        descriptor = sealed_file(marshal.dumps(order))
         self._process = subprocess.Popen(
-            [*program, str(descriptor)],
+            as_other_user(
+                USER,
+                [sys.executable, "-I", "-c", _DRIVER, json.dumps([str(ROOT)])],
+                {"GRADER_SECRET": "of the grader's environment", "TMPDIR": str(temporary)},
+                [ROOT],
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            pass_fds=(code, descriptor),
         )
-        os.close(code)
-        os.close(descriptor)
         self.pid, uid = map(int, self._line().split())
         assert uid == USER
 

@@ -1,19 +1,17 @@
 """The way from root to an unprivileged user, before any sandbox is built.
 
-Run when the grader is root; one argument: the descriptor of a file with a marshalled dict. A user
-that owns nothing cannot enter folders such as root's home, where the interpreter may lie. So in a
-mount namespace of its own, each such folder is covered by a small empty tmpfs in which only the
-paths that the sandbox needs appear again, at their own names (and everything else of the folder is
-gone). Then root is given up for good and the launcher's program is started.
+For a grader that is root. A user that owns nothing cannot enter folders such as root's home, where
+the interpreter may lie. So in a mount namespace of its own, each such folder is covered by a small
+empty tmpfs in which only the paths that the sandbox needs appear again, at their own names (and
+everything else of the folder is gone). Then root is given up for good and the launcher's program is
+started.
 """
 
 # Importing pathlib would take longer than all the rest.
 # ruff: noqa: PTH103, PTH112, PTH120
 from __future__ import annotations
 
-import marshal
 import os
-import sys
 
 from grader.sandbox.inside.libc import (
     PR_SET_NO_NEW_PRIVS,
@@ -23,27 +21,29 @@ from grader.sandbox.inside.libc import (
     prctl,
 )
 
+TYPE_CHECKING = False  # as in `typing`, which is slow to import
+if TYPE_CHECKING:
+    from grader.sandbox.launch import Entry
+
 # linux/sched.h, linux/mount.h, asm/signal.h
 _CLONE_NEWNS = 0x20000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 _SIGKILL = 9
 
 
-def main(descriptor: int) -> None:
-    """Carry out the order in `descriptor`; does not return. Raises OSError."""
-    with open(descriptor, "rb") as file:
-        order = marshal.loads(file.read())
+def enter(order: Entry, parent: int) -> None:
+    """Carry out `order`, as a child of the process `parent`; does not return. Raises OSError."""
     os.umask(0o022)
     if order["covers"]:
         open_the_way(order["covers"])
     os.setgroups([])
-    os.setresgid(order["gid"], order["gid"], order["gid"])
+    os.setresgid(order["uid"], order["uid"], order["uid"])
     os.setresuid(order["uid"], order["uid"], order["uid"])
     check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
-    # set after the change of user, which forgets it; so look whether the grader is still there
+    # set after the change of user, which forgets it; so look whether the parent is still there
     check(prctl(PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
-    if os.getppid() != order["parent"]:
-        sys.exit("the grader is gone")
+    if os.getppid() != parent:
+        raise OSError("the grader is gone")
     os.execve(order["argv"][0], order["argv"], order["env"])
 
 
@@ -78,10 +78,3 @@ def mount(
     """mount(2); raises OSError."""
     function = c_function("mount")
     check(function(os.fsencode(source), os.fsencode(target), kind, flags, data), f"mount {target}")
-
-
-if __name__ == "__main__":
-    try:
-        main(int(sys.argv[2]))
-    except OSError as error:
-        sys.exit(f"giving up root failed: {error}")

@@ -1,0 +1,98 @@
+"""Start processes that leave root, for a grader that is root: see `inside/forkserver.py`.
+
+One of them serves all threads of this process, from the first sandbox on until the grader ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import marshal
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+
+from grader.errors import SandboxError
+from grader.sandbox.launch import Entry
+from grader.sandbox.process import inside_program, sealed_file, start_helper
+
+_WAIT_SECONDS = 20.0
+_MESSAGE_BYTES = 16
+
+_server: ForkServer | None = None
+_taking_turns = threading.Lock()
+
+
+def start_as_user(order: Entry, descriptors: Sequence[int]) -> tuple[int, int]:
+    """Start what `order` says: the new process's id and a descriptor of it. Nobody has to reap it.
+
+    `descriptors` are its own under the numbers order["inherits"]. Raises SandboxError.
+    """
+    global _server  # noqa: PLW0603 - one for all threads of the process
+    with _taking_turns:
+        for _ in range(2):  # the first may have been killed as it waited: out of memory, say
+            if _server is None:
+                _server = ForkServer()
+            try:
+                return _server.start(order, descriptors)
+            except OSError as error:
+                why = error
+                _server.end()
+                _server = None
+    raise SandboxError(f"the process that starts sandboxes does not answer: {why}")
+
+
+@atexit.register
+def end_server() -> None:
+    """End the server of this process; the next sandbox starts another."""
+    global _server  # noqa: PLW0603
+    if _server is not None:
+        _server.end()
+        _server = None
+
+
+def _forget() -> None:
+    """A forked process would speak on its parent's socket."""
+    global _server, _taking_turns
+    _server, _taking_turns = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+class ForkServer:
+    """A started one."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program, code = inside_program("libc", "enter", "forkserver")
+        try:
+            with theirs:
+                self._popen = start_helper([*program, str(theirs.fileno())], theirs.fileno(), code)
+        finally:
+            os.close(code)
+        self._control.settimeout(_WAIT_SECONDS)
+
+    def start(self, order: Entry, descriptors: Sequence[int]) -> tuple[int, int]:
+        """A new process's id and a descriptor of it. Raises OSError when this server is no more."""
+        sent = sealed_file(marshal.dumps(dict(order)))
+        try:
+            socket.send_fds(self._control, [b"start"], [sent, *descriptors])
+            message, given, _, _ = socket.recv_fds(
+                self._control, _MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC
+            )
+        finally:
+            os.close(sent)
+        if not message:
+            raise ConnectionResetError("the process that starts sandboxes has ended")
+        return int(message), given[0]
+
+    def end(self) -> None:
+        """End it, and whatever it has started."""
+        self._control.close()
+        try:
+            self._popen.wait(_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
