@@ -15,7 +15,7 @@ from grader.render.page import check_text
 from grader.render.plain_json import plain_object
 from grader.render.printable import printable
 from grader.render.text import text
-from grader.render.words import FAULTS, finding_title
+from grader.render.words import FAULTS, finding_title, placed
 
 
 def gradescope_results(report: Report) -> dict[str, Json]:
@@ -101,7 +101,6 @@ def _award_status(award: Award) -> str:
 
 
 def _finding_test(finding: Finding, number: str) -> dict[str, Any]:
-    place = "" if finding.place is None else f"{finding.place}: "
     fault = "" if finding.fault is Fault.STUDENT else f"\n{FAULTS[finding.fault]}"
     hint = f"\n→ {finding.hint}" if finding.hint else ""
     return {
@@ -109,7 +108,7 @@ def _finding_test(finding: Finding, number: str) -> dict[str, Any]:
         "name_format": "text",
         "number": number,
         "status": "failed" if finding.severity is Severity.ERROR else "passed",
-        "output": printable(f"{place}{finding.message}{fault}{hint}", lines=True),
+        "output": printable(f"{placed(finding.place, finding.message)}{fault}{hint}", lines=True),
         "output_format": "text",
         "visibility": "visible",
         "tags": [finding.code],

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from grader.model import CheckResult, Fault, Finding, Severity
 from grader.render.printable import printable, without_commands, wrapped
-from grader.render.words import FAULTS, by_severity, finding_title, severity_counts
+from grader.render.words import FAULTS, by_severity, finding_title, placed, severity_counts
 
 WIDTH_COLUMNS = 100
 LEAST_COLUMNS = 40
@@ -81,18 +81,8 @@ def add_findings(page: Page, findings: Sequence[Finding]) -> None:
                 first=severity,
                 style=_COLOURS[severity],
             )
-            page.add(_placed(finding), indent=_INDENT)
+            page.add(placed(finding.place, finding.message), indent=_INDENT)
             if finding.fault is not Fault.STUDENT:
                 page.add(FAULTS[finding.fault], indent=_INDENT)
             if finding.hint:
                 page.add(finding.hint, indent=_INDENT, first=" " * (_INDENT - 2) + "→")
-
-
-def _placed(finding: Finding) -> str:
-    """`path:line: message`, as compilers write it and editors follow it."""
-    place = finding.place
-    # A message may begin with its file already; the line is in no message.
-    begins = place is not None and finding.message.startswith((f"{place.path} ", f"{place.path}:"))
-    if place is None or (begins and place.line is None):
-        return finding.message
-    return f"{place}: {finding.message}"

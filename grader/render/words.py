@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.findings import CATALOGUE
-from grader.model import CaseRun, CaseStatus, Fault, Finding, Severity, Verdict
+from grader.model import CaseRun, CaseStatus, Fault, Finding, Place, Severity, Verdict
 from grader.render.figures import counted
 
 VERDICTS = {
@@ -71,3 +71,12 @@ def severity_counts(findings: Sequence[Finding]) -> str:
     """`1 error, 3 warnings`, or that there is nothing."""
     groups = by_severity(findings)
     return ", ".join(counted(len(group), severity) for severity, group in groups) or "none"
+
+
+def placed(place: Place | None, message: str) -> str:
+    """`path:line: message`, as compilers write it and editors follow it."""
+    # A message may begin with its file already; the line is in no message.
+    begins = place is not None and message.startswith((f"{place.path} ", f"{place.path}:"))
+    if place is None or (begins and place.line is None):
+        return message
+    return f"{place}: {message}"

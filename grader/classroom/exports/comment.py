@@ -14,10 +14,11 @@ from markupsafe import Markup, escape
 from grader.classroom.final_marks import criterion_marks, marks_step
 from grader.classroom.lateness import lateness_in_words
 from grader.classroom.records import Entry, State
-from grader.model import Severity
+from grader.model import Place, Severity
 from grader.render import figures
 from grader.render.audience import is_for_the_course
 from grader.render.printable import printable
+from grader.render.words import placed
 
 _OURS = re.compile(r'<div class="vision-grader">.*?</div>', re.DOTALL)
 _FINDING_CHARS = 600
@@ -44,7 +45,8 @@ def comment_lines(entry: Entry) -> tuple[str, ...]:
     for finding in () if entry.report is None else entry.report["findings"]:
         if finding["severity"] != Severity.NOTE and not is_for_the_course(finding["code"]):
             hint = f" → {finding['hint']}" if finding["hint"] else ""
-            text = f"{finding['title']}: {finding['message']}{hint}"
+            place = None if finding["place"] is None else Place(**finding["place"])
+            text = f"{finding['title']}: {placed(place, finding['message'])}{hint}"
             lines.append(text if len(text) <= _FINDING_CHARS else f"{text[:_FINDING_CHARS]}…")
     return tuple(printable(line) for line in lines)
 

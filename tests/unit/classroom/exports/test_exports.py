@@ -11,6 +11,7 @@ import json
 import os
 import re
 import zipfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from grader.classroom.exports.worksheet import Worksheet, read_worksheet
 from grader.classroom.final_marks import counting, criterion_marks, zero_for_absent
 from grader.classroom.records import State
 from grader.errors import UsageError
+from grader.render.site.student import student_page
 from tests.unit.classroom.exports.example_entries import (
     absent_entry,
     entry,
@@ -388,3 +390,12 @@ def test_a_worksheet_reads_as_the_csv_module_writes(
     again = list(csv.reader(io.StringIO(sheet.text(), newline="")))
     rows[1][2] = 'a "new", one'
     assert again == rows
+
+
+def test_a_student_is_told_the_file_and_the_line() -> None:
+    report = report_of("0", None, "stops with KeyError")
+    report["findings"][0]["place"] = {"path": "models/net.py", "line": 18, "column": None}
+    entry = replace(CHOSEN.entries[0], report=report)
+    assert any("models/net.py:18: stops with KeyError" in line for line in comment_lines(entry))
+    page = re.sub("<[^>]+>", "", student_page(entry))
+    assert "models/net.py:18: stops with KeyError" in page
