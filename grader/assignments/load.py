@@ -248,11 +248,18 @@ class _Loader:
         error = best_match(Draft202012Validator(schema).iter_errors(table))
         if error is not None:
             where: list[str | int] = list(error.absolute_path)
+            hint = ""
             if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-                known = error.schema.get("properties", {})
-                where += [key for key in error.instance if key not in known][:1]
+                from difflib import get_close_matches  # noqa: PLC0415
+
+                known = list(error.schema.get("properties", {}))
+                wrong = next(key for key in error.instance if key not in known)
+                where.append(wrong)
+                hint = f"it knows: {', '.join(get_close_matches(wrong, known) or known)}"
+            elif error.schema.get("type") == "string" and isinstance(error.instance, int | float):
+                hint = f'write it in quotes, as an exact decimal: "{error.instance}"'
             place = ".".join(str(part) for part in error.absolute_path) or "the definition"
-            raise self.fail(f"{place}: {error.message}", where)
+            raise self.fail(f"{place}: {error.message}", where, hint)
 
     def _source_rules(self, table: Mapping[str, Any]) -> None:
         """A wrong rule is found with its line now, not when the first submission is read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from grader.model import Assignment, Criterion
+from grader.model import Assignment, Criterion, LatePolicy
 
 
 def definition_text(assignment: Assignment) -> str:
@@ -54,8 +54,22 @@ def definition_text(assignment: Assignment) -> str:
         ),
         "",
         f"marks are rounded down to a multiple of {assignment.marks_step}",
+        *([] if assignment.late is None else [_late(assignment.late)]),
     ]
     return "\n".join(parts)
+
+
+def _late(policy: LatePolicy) -> str:
+    """What lateness costs, in one line."""
+    deadline = "by the platform's clock" if policy.deadline is None else f"{policy.deadline}"
+    of = "the maximum" if policy.of == "maximum" else "the marks given"
+    parts = [f"deadline {deadline}"]
+    if policy.grace_seconds:
+        parts.append(f"{policy.grace_seconds / 60:g} min of grace")
+    parts.append(f"then {policy.per_day_percent:f} % of {of} off for each begun day")
+    if policy.cut_off_seconds is not None:
+        parts.append(f"no marks after {policy.cut_off_seconds / 86_400:g} days")
+    return ", ".join(parts)
 
 
 def _curve(criterion: Criterion) -> str:

@@ -123,3 +123,21 @@ def test_lines_are_found_through_tables_and_arrays_of_tables() -> None:
     assert line_of(text, ("d", 1, "f", 0, "g")) == 9
     assert line_of(text, ("d", 1, "nothing")) == 6
     assert line_of(text, ("z",)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("marks_step =", "mark_step =", "it knows: marks_step"),
+        ('max_marks = "2.5"', "max_marks = 2.5", '"2.5"'),
+    ],
+)
+def test_a_slip_in_a_definition_is_told_how_to_mend(
+    definition: Path, old: str, new: str, hint: str
+) -> None:
+    text = definition.read_text("utf-8")
+    assert old in text
+    definition.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_assignment(str(definition))
+    assert hint in caught.value.hint
