@@ -18,7 +18,7 @@ import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -42,6 +42,7 @@ from grader.sandbox.gpu import device_nodes
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _GATHER_SECONDS = 60.0
+_STAGE_SECONDS = 0.25
 _GPU = "GPU"
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 _SILENT: dict[str, Any] = {
@@ -49,7 +50,7 @@ _SILENT: dict[str, Any] = {
     "distributed.worker.http.routes": [],
     # Looks at every thread's stack a hundred times a second, for a page that nobody can open.
     "distributed.worker.profile.enabled": False,
-    # Each of these wakes every process, twenty times a second and oftener, to draw curves of itself.
+    # These wake every process, twenty times a second and oftener, to draw curves of itself.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
 }
@@ -87,7 +88,9 @@ def local_workers(course: Course, workers: int | None) -> Iterator[DaskEngine]:
                     silence_logs=logging.CRITICAL,
                 )
             )
-            client = stack.enter_context(Client(cluster, security=security, set_as_default=False))
+            client = stack.enter_context(
+                Client(cluster, security=security, set_as_default=False, direct_to_workers=True)
+            )
         except (OSError, TimeoutError, RuntimeError) as error:
             raise InternalFault(
                 f"the workers on this machine could not be started: {error}",
@@ -190,6 +193,7 @@ class DaskEngine:
         self._topic = f"grader-{secrets.token_hex(8)}"
         self._slots: dict[str, int] = {}
         self._shares: dict[str, int] = {}
+        self._proven: set[str] = set()  # workers that have graded, so have all that they need
         self._sends_zips = False
         self._looked_at = 0.0
         client.subscribe_topic(self._topic, self._hear)
@@ -223,18 +227,18 @@ class DaskEngine:
             order = _with_content(order)
         self._submit(worker, order)
 
-    def wait(self, seconds: float) -> Sequence[Event]:
+    def wait(self, seconds: float, freed: Callable[[], None]) -> Sequence[Event]:
         numbers: list[int] = []
         with suppress(queue.Empty):
             numbers.append(self._ended.get(timeout=seconds))
             while True:
                 numbers.append(self._ended.get_nowait())
-        events: list[Event] = []
-        for number in numbers:
-            attempt = self._attempts.pop(number, None)
-            ended = None if attempt is None else self._settle(attempt)
-            if ended is not None:
-                events.append(ended)
+        attempts = [self._attempts.pop(number) for number in numbers if number in self._attempts]
+        if attempts and all(map(self._is_free, attempts)):
+            freed()
+        events: list[Event] = [
+            ended for attempt in attempts if (ended := self._settle(attempt)) is not None
+        ]
         if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
             events += self._look()
         with suppress(queue.Empty):
@@ -261,6 +265,10 @@ class DaskEngine:
         self._attempts[number] = _Attempt(worker, order, future)
         future.add_done_callback(lambda _: self._ended.put(number))
 
+    def _is_free(self, attempt: _Attempt) -> bool:
+        """Whether the attempt's worker can begin another one, whatever became of this one."""
+        return attempt.worker in self._proven and attempt.future.status == "finished"
+
     def _settle(self, attempt: _Attempt) -> Ended | None:
         """How an attempt ended; None when it goes on, because something had to be sent first."""
         outcome: Outcome
@@ -276,6 +284,8 @@ class DaskEngine:
                 attempt.order.key,
                 f"the worker {attempt.worker} gave no answer: {type(error).__name__}: {error}",
             )
+        if isinstance(outcome, Graded):
+            self._proven.add(attempt.worker)
         if isinstance(outcome, Graded | Failed):
             return Ended(attempt.worker, outcome)
         return self._send(attempt, outcome)
@@ -373,11 +383,40 @@ def _grade_here(
 ) -> Outcome:
     """Grade one submission in this worker. `_after` is only waited for."""
     worker = get_worker()
+    with _Stages(worker, topic, order.key) as stages:
+        return grade(
+            _unpacked(packed), order, threads or _fair_threads(worker, shares), stages.tell
+        )
 
-    def tell(stage: str) -> None:
-        worker.log_event(topic, {"key": order.key, "stage": stage})
 
-    return grade(_unpacked(packed), order, threads or _fair_threads(worker, shares), tell)
+class _Stages:
+    """Tells whoever listens to `topic` where a grading stands, no oftener than somebody could read
+    it: a message costs all three processes that it passes more than the shortest stages."""
+
+    def __init__(self, worker: Any, topic: str, key: str) -> None:
+        self._worker = worker
+        self._topic = topic
+        self._key = key
+        self._stage = ""
+        self._is_due = False
+
+    def __enter__(self) -> _Stages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stage = ""
+
+    def tell(self, stage: str) -> None:
+        self._stage = stage
+        if not self._is_due:
+            self._is_due = True
+            loop = self._worker.loop
+            loop.add_callback(loop.call_later, _STAGE_SECONDS, self._send)
+
+    def _send(self) -> None:
+        self._is_due = False
+        if self._stage:
+            self._worker.log_event(self._topic, {"key": self._key, "stage": self._stage})
 
 
 def _receive(packed: bytes, files: Mapping[Path, bytes]) -> bool:

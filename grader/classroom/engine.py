@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,8 +40,11 @@ class Engine(Protocol):
     def start(self, worker: str, order: Order) -> None:
         """Let a worker grade a submission. It ends in one `Ended`, also when the worker dies."""
 
-    def wait(self, seconds: float, /) -> Sequence[Event]:
+    def wait(self, seconds: float, freed: Callable[[], None], /) -> Sequence[Event]:
         """What has happened since; at most `seconds` pass until it returns, possibly nothing.
+
+        `freed` may be called as soon as workers are known to be idle, before what they have done is
+        fetched: whoever hands out then does not let them wait.
 
         Raises UsageError when nobody is there any more to ask.
         """

@@ -110,7 +110,7 @@ class ClassRun:
     def _take_in(self) -> None:
         stages: dict[str, str] = {}
         ended: list[Ended] = []
-        for event in self._engine.wait(_WAIT_SECONDS):
+        for event in self._engine.wait(_WAIT_SECONDS, self._hand_out):
             if isinstance(event, AtStage):
                 stages[event.key] = event.stage
             else:

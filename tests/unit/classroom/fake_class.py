@@ -79,8 +79,10 @@ class FakeEngine:
         self.orders.append((worker, order))
         self.started[order.key] += 1
 
-    def wait(self, _seconds: float) -> Sequence[Event]:
+    def wait(self, _seconds: float, freed: Callable[[], None]) -> Sequence[Event]:
         worker, order = self.orders.popleft()
+        if worker == "worker":
+            freed()
         if self._before is not None:
             self._before(order)
         content = order.zip_path.read_bytes()

@@ -71,12 +71,16 @@ class _Watch:
         self.engine = engine
         self.stages: set[tuple[str, str]] = set()
         self.ended: dict[str, Ended] = {}
+        self.freed = 0
+
+    def _count(self) -> None:
+        self.freed += 1
 
     def until(self, is_met: Callable[[], bool]) -> None:
         limit = time.monotonic() + _PATIENCE_SECONDS
         while not is_met():
             assert time.monotonic() < limit, (self.stages, self.ended)
-            for event in self.engine.wait(0.5):
+            for event in self.engine.wait(0.5, self._count):
                 if isinstance(event, AtStage):
                     self.stages.add((event.key, event.stage))
                 else:
@@ -123,6 +127,11 @@ def test_own_workers_grade_and_a_dying_one_takes_its_own_attempt_alone(
         engine.start(successor, _order("again", good))
         again = watch.outcome_of("again")
         assert isinstance(again, Graded), again
+        # A worker that has graded is known to be free before its result has come over.
+        assert watch.freed == 0
+        engine.start(other, _order("more", good))
+        assert isinstance(watch.outcome_of("more"), Graded)
+        assert watch.freed == 1
         assert again.marks == first.marks
     left = set(psutil.Process().children(recursive=True)) - before
     _, alive = psutil.wait_procs([child for child in left if "dask" in child.name()], timeout=10)
