@@ -36,10 +36,13 @@ def start_as_user(order: Entry, descriptors: Sequence[int]) -> tuple[int, int]:
                 _server = ForkServer()
             try:
                 return _server.start(order, descriptors)
-            except OSError as error:
-                why = error
+            except BaseException as error:
+                # Interrupted, too: its answer would be taken for that to the next question.
                 _server.end()
                 _server = None
+                if not isinstance(error, OSError):
+                    raise
+                why = error
     raise SandboxError(f"the process that starts sandboxes does not answer: {why}")
 
 

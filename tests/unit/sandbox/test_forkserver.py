@@ -142,6 +142,19 @@ def test_a_server_that_never_answers_is_the_sandboxs_fault(monkeypatch: pytest.M
     assert not _servers()
 
 
+def test_an_interrupted_start_is_not_answered_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> tuple[int, int]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.recv_fds", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _start("echo first")
+    _, reading, watched = _start("echo second")
+    assert _all_of(reading) == "second\n"
+    _await_end(watched)
+
+
 def test_a_forked_process_starts_a_server_of_its_own() -> None:
     _, reading, watched = _start("echo parent")
     assert _all_of(reading) == "parent\n"
