@@ -36,6 +36,7 @@ from grader.similarity.source.workers import Aligned, Printed, Work, align_two, 
 Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
 
+_CHUNK = 2  # submissions or pairs that a worker takes at a time: the last ones end nearly together
 _MIN_LISTED = 10  # pairs that are kept, flagged or not: what lies just below the threshold
 _MOSTLY = 0.6  # of one's own code, whoever else has it too
 _NEARLY_ALL = 0.85  # of the pairs: what they share was given out, or everybody copied it
@@ -90,7 +91,7 @@ def compare_sources(
     work = Work(assignment, read_base(base, assignment), cache)
     with all_cores(work, len(submissions)) as run:
         tell("reading")
-        printed: list[Printed] = list(run(print_one, submissions, 4))
+        printed: list[Printed] = list(run(print_one, submissions, _CHUNK))
         prints = [one.fingerprint for one in printed]
         tell("comparing")
         everybody = [*prints, *_distinct(archive, {f.name for f in prints})]
@@ -102,7 +103,7 @@ def compare_sources(
         wanted = [pair for pair in pairs if not pair.archived and pair.flagged]
         wanted.sort(key=lambda pair: pair.key)  # neighbours share a submission
         aligned: list[Aligned] = list(
-            run(align_two, [(found[pair.left], found[pair.right]) for pair in wanted], 4)
+            run(align_two, [(found[pair.left], found[pair.right]) for pair in wanted], _CHUNK)
         )
     regions = {pair.key: one.regions for pair, one in zip(wanted, aligned, strict=True)}
     by_name = {print_.name: print_ for print_ in everybody}

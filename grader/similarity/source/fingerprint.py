@@ -148,7 +148,7 @@ def _sequences(
 ) -> Iterator[Sequence]:
     names, notebook = symbols.names_of_file(CUSTOMARY_ALIASES), None
     for text in texts:
-        if file_hash(text) in base.files:
+        if base.files and file_hash(text) in base.files:
             yield Sequence()
             continue
         if text.cell is None or text.path != notebook:

@@ -40,6 +40,7 @@ _UNIT_STATEMENTS = 40  # module-level code is cut into units of as many statemen
 _LARGEST, _LARGEST_POWER = 1e18, 64  # of numbers that are computed: beyond, nobody means them
 _COMMUTES = (ast.Add, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
 _PLAIN = frozenset({ast.Expr, ast.Return, ast.Pass, ast.Raise, ast.Assert})
+_PARTS = ("body", "orelse", "handlers", "finalbody", "cases")  # of a statement: its statements
 _DEFINITIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
 _MIRRORED: dict[type[ast.cmpop], str] = {ast.Gt: "Lt", ast.GtE: "LtE"}
 _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -129,6 +130,7 @@ class Linearise:
         self._bound = names.bound
         self._own_modules = own_modules
         self._aliases = names.aliases
+        self._inner, self._outer = names.inner, names.outer
         self._hidden: frozenset[str] = _NOBODYS  # names of the module that functions use otherwise
         self._line = 1
         self._scope = _Scope()
@@ -139,6 +141,8 @@ class Linearise:
         self._handlers: dict[type[ast.AST], Callable[..., None]] = {
             kind: getattr(self, name) for kind, name in _handlers().items()
         }
+        self._marks = self.out.marks.extend
+        self._features = self.out.features.extend
         self._nodes = symbols.nodes
         self._emit = self.out.tokens.append
         self._unit = self._new_unit()
@@ -165,20 +169,16 @@ class Linearise:
 
     def _mark(self) -> None:
         """The tokens from here on stand in this line and unit."""
-        self.out.marks.extend((len(self.out.tokens), self._line, self._unit))
+        self._marks((len(self.out.tokens), self._line, self._unit))
 
     def _node(self, name: str) -> None:
         self._emit(self._nodes[name])
 
     def _feature(self, kind: int, start: int, end: int, place: int) -> None:
-        self.out.features.extend((kind, start, end, self._unit, place))
+        self._features((kind, start, end, self._unit, place))
 
     def _expr(self, node: ast.AST) -> None:
-        handler = self._handlers.get(type(node))
-        if handler is None:
-            self._generic(node)
-        else:
-            handler(node)
+        self._handlers[type(node)](node)
 
     def _generic(self, node: ast.AST) -> None:
         """A node without a rule: its type, then its children in order."""
@@ -202,9 +202,9 @@ class Linearise:
 
     def _find_imports(self, body: Iterable[ast.stmt]) -> None:
         for node in body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._expr(node)
-            elif isinstance(node, ast.Try | ast.If | ast.With):
+            elif isinstance(node, (ast.Try, ast.If, ast.With)):
                 self._find_imports(node.body)
 
     def _on_Import(self, node: ast.Import) -> None:
@@ -230,28 +230,28 @@ class Linearise:
     # ------------------------------------------------------------------ statements
 
     def _body(self, body: list[ast.stmt]) -> None:
-        handlers = self._handlers
+        handlers, tokens, mark = self._handlers, self.out.tokens, self._marks
         for node in body:
-            self._line = node.lineno
+            self._line = line = node.lineno
             if not self._functions:
                 self._statements += 1
                 if self._statements > _UNIT_STATEMENTS:
                     self._unit = self._new_unit()
-            self._mark()
-            handler = handlers.get(type(node))
-            if handler is None:
-                self._generic(node)
-            else:
-                handler(node)
+            mark((len(tokens), line, self._unit))
+            handlers[type(node)](node)
 
     def _whole(self, node: ast.AST) -> None:
         """An expression that stands for a statement: a feature of its own."""
-        start = len(self.out.tokens)
-        self._expr(node)
-        end = len(self.out.tokens)
-        # of a call there is a feature already
-        if end - start >= _MIN_FEATURE_TOKENS and type(node) is not ast.Call:
-            self._feature(STATEMENT, start, end, start)
+        kind = type(node)
+        if kind is ast.Call:  # of a call there is a feature already
+            self._handlers[kind](node)
+            return
+        tokens = self.out.tokens
+        start = len(tokens)
+        self._handlers[kind](node)
+        end = len(tokens)
+        if end - start >= _MIN_FEATURE_TOKENS:
+            self._features((STATEMENT, start, end, self._unit, start))
 
     def _on_Expr(self, node: ast.Expr) -> None:
         value = node.value
@@ -298,7 +298,7 @@ class Linearise:
     def _stands_for(self, name: str, value: ast.expr) -> None:
         """A name of the module for a constant or for a function is that constant or function."""
         if isinstance(value, ast.Constant):
-            text = isinstance(value.value, str | bytes)
+            text = isinstance(value.value, (str, bytes))
             meaning = "node Text" if text else f"value {_spelled(value.value)}"
         elif (number := _folded(value)) is not None:
             meaning = f"value {_spelled(number)}"
@@ -321,10 +321,7 @@ class Linearise:
         start = len(self.out.tokens)
         self._node("BinOp")
         self._node(type(node.op).__name__)
-        if isinstance(target, ast.Name):
-            self._name(target.id)
-        else:
-            self._expr(target)
+        self._expr(target)
         self._expr(node.value)
         self._feature(STATEMENT, start, len(self.out.tokens), start)
 
@@ -337,7 +334,7 @@ class Linearise:
             self._symbols.attrs.bound.add(node.attr)  # type: ignore[attr-defined]
         elif kind is ast.Subscript:
             self._whole(node)
-        elif isinstance(node, ast.Tuple | ast.List):
+        elif isinstance(node, (ast.Tuple, ast.List)):
             for item in node.elts:
                 self._target(item)
         elif isinstance(node, ast.Starred):
@@ -490,18 +487,18 @@ class Linearise:
     # ------------------------------------------------------------------ expressions
 
     def _on_Name(self, node: ast.Name) -> None:
-        self._name(node.id)
-
-    def _name(self, name: str) -> None:
-        hidden = name in self._hidden
-        library = None if hidden else self._aliases.get(name)
-        if library is not None:
-            self._emit(self._symbols.functions[library.rpartition(".")[2]])
+        name = node.id
+        if name in self._hidden:
+            space = self._inner
+        elif name in self._aliases:
+            self._emit(self._symbols.functions[self._aliases[name].rpartition(".")[2]])
             return
-        scope = self._scope
-        scope.loads[name] = scope.loads.get(name, 0) + 1
+        else:
+            space = self._outer
+        scope, loads = self._scope, self._scope.loads
+        loads[name] = loads.get(name, 0) + 1
         scope.position[name] = len(self.out.tokens)
-        self._emit((self._names.inner if hidden else self._names.outer)[name])
+        self._emit(space[name])
 
     def _on_Attribute(self, node: ast.Attribute) -> None:
         library = self._library_path(node)
@@ -516,16 +513,16 @@ class Linearise:
 
     def _library_path(self, node: ast.AST) -> str | None:
         """The full name of `alias.a.b`, when the alias is a library's."""
+        root = node
+        while type(root) is ast.Attribute:
+            root = root.value
+        if type(root) is not ast.Name or root.id not in self._aliases or root.id in self._hidden:
+            return None
         parts: list[str] = []
         while type(node) is ast.Attribute:
             parts.append(node.attr)
             node = node.value
-        if type(node) is not ast.Name:
-            return None
-        path = None if node.id in self._hidden else self._aliases.get(node.id)
-        if path is None:
-            return None
-        parts.append(path)
+        parts.append(self._aliases[root.id])
         parts.reverse()
         return ".".join(parts)
 
@@ -535,7 +532,7 @@ class Linearise:
     def _constant(self, value: object) -> int:
         kind = type(value)
         if kind is str or kind is bytes:
-            return self._symbols.nodes["Text"]
+            return self._nodes["Text"]
         key = (kind, value)  # 1, 1.0 and True are one key to a dictionary
         symbol = self._constants.get(key)
         if symbol is None:
@@ -544,16 +541,18 @@ class Linearise:
 
     def _in_shape(self, node: ast.expr) -> int:
         """What a shape holds of an argument: its constant, or that there is one."""
-        if type(node) is ast.Name:
-            name = node.id
+        kind = type(node)
+        if kind is ast.Name:
+            name = node.id  # type: ignore[attr-defined]
             if name in self._hidden:
-                return self._names.inner[name]
+                return self._inner[name]
             if name not in self._aliases:
-                return self._names.outer[name]  # a constant's name, as it turns out at the end
-        if isinstance(node, ast.Constant):
-            return self._constant(node.value)
-        number = _folded(node) if type(node) in _COMPUTED else None
-        return self._symbols.nodes["?"] if number is None else self._constant(number)
+                return self._outer[name]  # a constant's name, as it turns out at the end
+        elif kind is ast.Constant:
+            return self._constant(node.value)  # type: ignore[attr-defined]
+        elif kind in _COMPUTED and (number := _folded(node)) is not None:
+            return self._constant(number)
+        return self._nodes["?"]
 
     def _on_JoinedStr(self, node: ast.JoinedStr) -> None:  # noqa: ARG002 - text, whatever is in it
         self._node("Text")
@@ -585,10 +584,11 @@ class Linearise:
             return
         if isinstance(left, ast.Constant) and isinstance(node.op, _COMMUTES):
             left, right = right, left
-        self._node("BinOp")
-        self._node(type(node.op).__name__)
-        self._expr(left)
-        self._expr(right)
+        nodes, emit, handlers = self._nodes, self._emit, self._handlers
+        emit(nodes["BinOp"])
+        emit(nodes[type(node.op).__name__])
+        handlers[type(left)](left)
+        handlers[type(right)](right)
 
     def _on_BoolOp(self, node: ast.BoolOp) -> None:
         self._node(type(node.op).__name__)
@@ -618,39 +618,41 @@ class Linearise:
         self._expr(right)
 
     def _on_Call(self, node: ast.Call) -> None:
-        out = self.out
+        out, nodes, handlers, emit = self.out, self._nodes, self._handlers, self._emit
+        tokens = out.tokens
+        start = len(tokens)
         if node.lineno != self._line:
             self._line = node.lineno
-            self._mark()
-        start = len(out.tokens)
+            self._marks((start, self._line, self._unit))
         function = node.func
         if type(function) is ast.Call:
             function = _attribute(function)
         elif self._is_spelled_as_call(node):
             return
-        self._node("Call")
+        emit(nodes["Call"])
         library = self._library_path(function)
         callee, arguments = self._callee(function, library, node.args)
         shape = [callee]
         for argument in arguments:
             shape.append(self._in_shape(argument))
-            self._expr(argument)
+            handlers[type(argument)](argument)
         # What a student calls a parameter says nothing, nor may it decide on the order.
         keywords = node.keywords
         if library is not None and len(keywords) > 1:
             keywords = sorted(keywords, key=_keyword_name)
         for keyword in keywords:
             spelling = keyword.arg if library is not None else None
-            shape.append(self._in_shape(keyword.value))
-            self._node(f"{spelling or '*'}=")
-            self._expr(keyword.value)
-        end = len(out.tokens)
+            value = keyword.value
+            shape.append(self._in_shape(value))
+            emit(nodes[f"{spelling or '*'}="])
+            handlers[type(value)](value)
+        end = len(tokens)
         if end - start >= _MIN_FEATURE_TOKENS:
-            self._feature(CALL, start, end, start)
+            self._features((CALL, start, end, self._unit, start))
         if len(shape) >= _MIN_FEATURE_TOKENS:
             shape_start = len(out.shapes)
             out.shapes.extend(shape)
-            self._feature(SHAPE, shape_start, shape_start + len(shape), start)
+            self._features((SHAPE, shape_start, shape_start + len(shape), self._unit, start))
 
     def _callee(
         self, function: ast.expr, library: str | None, arguments: list[ast.expr]
@@ -665,7 +667,7 @@ class Linearise:
             arguments = [function.value, *arguments]
         elif type(function) is ast.Name:
             symbol = self._in_shape(function)
-            self._name(function.id)
+            self._on_Name(function)
             if function.id == "super":
                 arguments = []  # `super(X, self)` is `super()`
         else:
@@ -681,6 +683,8 @@ class Linearise:
                 return False
             self._node("Text")  # as an f-string
             return True
+        if type(function) is not ast.Name or function.id != "getattr":
+            return False
         attribute = _attribute(node)
         if attribute is node:
             return False
@@ -688,9 +692,9 @@ class Linearise:
         return True
 
     def _on_Subscript(self, node: ast.Subscript) -> None:
-        self._node("Subscript")
-        self._expr(node.value)
-        self._expr(node.slice)
+        self._emit(self._nodes["Subscript"])
+        self._handlers[type(node.value)](node.value)
+        self._handlers[type(node.slice)](node.slice)
 
     def _on_Starred(self, node: ast.Starred) -> None:
         self._expr(node.value)
@@ -763,22 +767,23 @@ def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
                 else:
                     names.update(_targets(target))
             continue
-        names.update(_bound_by(node))
-        if isinstance(node, ast.Global | ast.Nonlocal):
+        if kind is not ast.If:  # which binds nothing itself
+            names.update(_bound_by(node))
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
             others.update(node.names)
         elif kind not in _DEFINITIONS:
-            for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            for part in _PARTS:
                 waiting += getattr(node, part, ())
     return names - others
 
 
 def _bound_by(node: ast.AST) -> Iterator[str]:
     """The names that a statement other than an assignment binds itself, without its body."""
-    if isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor):
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.For, ast.AsyncFor)):
         yield from _targets(node.target)
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield node.name
-    elif isinstance(node, ast.With | ast.AsyncWith):
+    elif isinstance(node, (ast.With, ast.AsyncWith)):
         for item in node.items:
             if item.optional_vars is not None:
                 yield from _targets(item.optional_vars)
@@ -796,7 +801,7 @@ def _targets(node: ast.expr) -> Iterator[str]:
     """The names that an assignment to `node` binds."""
     if isinstance(node, ast.Name):
         yield node.id
-    elif isinstance(node, ast.Tuple | ast.List):
+    elif isinstance(node, (ast.Tuple, ast.List)):
         for item in node.elts:
             yield from _targets(item)
     elif isinstance(node, ast.Starred):
@@ -884,4 +889,12 @@ def _handlers() -> dict[type[ast.AST], str]:
     """The method that writes each kind of node; kinds that this Python lacks are left out."""
     methods = dict.fromkeys(_LEFT_OUT, "_nothing")
     methods |= {name[4:]: name for name in dir(Linearise) if name.startswith("_on_")}
-    return {getattr(ast, kind): name for kind, name in methods.items() if hasattr(ast, kind)}
+    return dict.fromkeys(_kinds(ast.AST), "_generic") | {
+        getattr(ast, kind): name for kind, name in methods.items() if hasattr(ast, kind)
+    }
+
+
+def _kinds(kind: type[ast.AST]) -> Iterator[type[ast.AST]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _kinds(inner)

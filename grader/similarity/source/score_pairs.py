@@ -23,6 +23,7 @@ from grader.similarity.source.fingerprint import AS_WRITTEN, GRAM
 from grader.similarity.source.index import Index, Places, find_places
 from grader.similarity.source.linearise import CALL, SHAPE, STATEMENT
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 # Weightings, in this order: features in any order, k-grams, features without regard to idf.
@@ -67,12 +68,16 @@ def score_pairs(index: Index) -> PairScores:
         ]
     )
     places = find_places(index, weights)
+    sides = (
+        _Sums(index, places.left, places.right),
+        _Sums(index, places.right, places.left),
+    )
     whole = [np.bincount(index.owners, row, number).astype(np.float64) for row in places.whole]
     score = contained = bits = np.zeros((number, number))
     unweighted = score
     for weighting, enough in _ENOUGH.items():
-        found = _matched(index, places, weighting, enough)
-        any_size = _contained(_matched(index, places, weighting, 0.0), whole[weighting])
+        found = _matched(places, sides, weighting, enough)
+        any_size = _contained(_matched(places, sides, weighting, 0.0), whole[weighting])
         concentrated = _contained(found, whole[weighting])
         # A whole program in another one scores 1, however short it is.
         of_weighting = concentrated + (any_size - concentrated) * any_size**_WHOLE
@@ -93,7 +98,26 @@ def _weights(index: Index, of_kind: dict[int, float]) -> Floats:
     return table[index.kinds]
 
 
-def _matched(index: Index, places: Places, weighting: int, enough: float) -> Floats:
+class _Sums:
+    """Sums over a submission's units, of what is found of them in other submissions."""
+
+    def __init__(self, index: Index, units: Ints, others: Ints) -> None:
+        """`units`, `others` (p,): what is found of a unit stands in the other one."""
+        number = index.num_submissions
+        keys, inverse = np.unique(units * number + index.owners[others], return_inverse=True)
+        self._number = number
+        self._place = inverse.astype(np.int32)
+        self._unit = keys // number
+        self._pair = index.owners[self._unit] * number + keys % number
+
+    def __call__(self, counted: Floats, whole: Floats) -> Floats:
+        """(N, N) of (p,) `counted`: a unit counts no more than it holds, wherever it is found."""
+        found = np.minimum(np.bincount(self._place, counted, len(self._unit)), whole[self._unit])
+        matrix: Floats = np.bincount(self._pair, found, self._number**2).astype(np.float64)
+        return matrix.reshape(self._number, self._number)
+
+
+def _matched(places: Places, sides: tuple[_Sums, _Sums], weighting: int, enough: float) -> Floats:
     """(N, N): how much of the row's submission is in the column's."""
     shared = places.shared[weighting]
     whole = places.whole[weighting]
@@ -102,24 +126,8 @@ def _matched(index: Index, places: Places, weighting: int, enough: float) -> Flo
     counted = shared * np.minimum(share, 1.0)
     if enough:
         counted *= shared / (shared + enough)
-    matrix = _per_owner(index, places.left, places.right, counted, whole)
-    return matrix + _per_owner(index, places.right, places.left, counted, whole)
-
-
-def _per_owner(
-    index: Index,
-    units: npt.NDArray[np.int64],
-    others: npt.NDArray[np.int64],
-    counted: Floats,
-    whole: Floats,
-) -> Floats:
-    """Sums over a submission's units; a unit counts no more than it holds, wherever it is found."""
-    number = index.num_submissions
-    keys, inverse = np.unique(units * number + index.owners[others], return_inverse=True)
-    found = np.minimum(np.bincount(inverse, counted, len(keys)), whole[keys // number])
-    pairs = index.owners[keys // number] * number + keys % number
-    matrix: Floats = np.bincount(pairs, found, number * number).astype(np.float64)
-    return matrix.reshape(number, number)
+    matrix, other = (side(counted, whole) for side in sides)
+    return matrix + other
 
 
 def _contained(matched: Floats, whole: Floats) -> Floats:
