@@ -24,7 +24,8 @@ from grader.render.html import html
 from grader.render.json_report import report_json
 from grader.sandbox import Backend, choose_backend
 from grader.score import score
-from grader.similarity.masks import sign_gallery, signatures_json
+from grader.similarity.masks import signatures_json
+from grader.similarity.sign_gallery import sign_gallery
 from grader.stages.stage_images import stage_images
 
 Tell = Callable[[str], None]

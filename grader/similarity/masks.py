@@ -6,7 +6,7 @@ pixels are wrong, and which of them have the smallest hashes. Such a sample of t
 hashes of two sets tells how much of their union they share (bottom-k sketches: Broder, "On the
 resemblance and containment of documents", 1997), so no mask has to be opened again.
 
-    signatures = {name: sign_mask(predicted, true) for …}       # or sign_gallery(report.gallery)
+    signatures = {name: sign_mask(predicted, true) for …}       # or sign_gallery's
     (folder / MASKS_FILE).write_text(signatures_json(signatures))
     relate_masks({submission: read_signatures(folder / MASKS_FILE) for …})
 """
@@ -16,17 +16,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from grader.model import Gallery
 from grader.readers.json_file import parse_json
 from grader.readers.regular_file import read_regular_file
 from grader.similarity.mix import mixed
@@ -102,26 +100,6 @@ def sign_mask(mask: Mask, true: Mask) -> MaskSignature:
     pixels = repr(mask.shape).encode() + np.packbits(mask).tobytes()
     digest = "" if plain else hashlib.blake2b(pixels, digest_size=16).hexdigest()
     return MaskSignature(digest, mask.size, len(wrong), np.sort(hashes))
-
-
-def sign_gallery(gallery: Iterable[Gallery]) -> dict[str, MaskSignature]:
-    """Image → the signature of its mask, from the pictures of a report (`Report.gallery`), which
-    the grader has drawn; images without a mask or without a truth are left out."""
-    signatures = {}
-    for image in gallery:
-        if image.predicted_mask is None or image.truth is None:
-            continue
-        mask, true = _opened(image.predicted_mask), _opened(image.truth)
-        if mask.shape == true.shape:
-            signatures[image.name] = sign_mask(mask, true)
-    return signatures
-
-
-def _opened(picture: bytes) -> Mask:
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if pixels is None:
-        raise ValueError("a picture of the gallery that is no image")
-    return pixels > 0
 
 
 def signatures_json(signatures: Signatures) -> str:

@@ -31,6 +31,7 @@ SURE_CHANCE_PAIRS = 1e-6  # networks that err often need not agree on all the re
 _WEAK_OVERLAP = 0.55
 _LEAST_SHARED = 3
 _LEAST_ITEMS = 10
+_LEAST_CLASS = 4  # submissions: among fewer, nobody knows which mistakes are common
 _PRIOR_ITEMS = 2.0  # how many answers of others the class's mean counts for, per image
 _SURE = 0.97  # no chance per image is taken for higher, however hard the image
 _CALIBRATING_PAIRS = 15
@@ -96,16 +97,6 @@ def relate_predictions(
     return related
 
 
-def measure_pair(
-    answers: Mapping[str, Mapping[str, str]], truth: Mapping[str, str], left: str, right: str
-) -> SharedMistakes:
-    """The numbers of one pair of a class, whether they are remarkable or not."""
-    sheet = _sheet(answers, truth)
-    raised = _raised(sheet, _shared_and_union(sheet)[0])
-    pairs = len(sheet.keys) * (len(sheet.keys) - 1) // 2
-    return _measure(sheet, sheet.keys.index(left), sheet.keys.index(right), raised, pairs)
-
-
 def judge_predictions(measured: SharedMistakes, students: int) -> Evidence | None:
     """The evidence in words; None where chance explains it."""
     if measured.items < _LEAST_ITEMS or measured.shared < _LEAST_SHARED:
@@ -113,7 +104,7 @@ def judge_predictions(measured: SharedMistakes, students: int) -> Evidence | Non
     if measured.chance_pairs > CHANCE_PAIRS or measured.overlap < _WEAK_OVERLAP:
         return None
     sure = measured.agreement >= AGREEMENT or measured.chance_pairs <= SURE_CHANCE_PAIRS
-    strong = measured.overlap >= OVERLAP and sure
+    strong = measured.overlap >= OVERLAP and sure and students >= _LEAST_CLASS
     first, second = measured.errors
     return Evidence(
         channel=Channel.PREDICTIONS,

@@ -9,12 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from grader.errors import SandboxError
+from grader.errors import InternalFault, SandboxError
 from grader.findings import CATALOGUE
 from grader.model import Assignment, CheckpointSpec, Finding, Severity
+from grader.readers.reading import Launch
 from grader.sandbox import Backend
+from grader.sandbox.helper import answer_of
 from grader.similarity.checkpoints.describe import CheckpointTrace
 from grader.similarity.checkpoints.public import Published
 from grader.similarity.checkpoints.related import Fetch, relate_checkpoints
@@ -33,7 +35,9 @@ from grader.similarity.submission.open_weights import (
     between_submissions,
     submission_of,
 )
+from grader.similarity.submission.read_masks import Bitmap, read_masks
 from grader.similarity.submission.read_material import Material, read_material
+from grader.similarity.submission.relate_zip_masks import relate_zip_masks
 from grader.similarity.submission.signs import (
     foreign_names,
     late_times,
@@ -41,11 +45,13 @@ from grader.similarity.submission.signs import (
     unknown_names,
     unreproduced_log,
 )
+from grader.source.rules import parse_source_rules
 
 PairKey = tuple[str, str]
 Progress = Callable[[str], None]
 
 _FEW = 4  # submissions; what so many show is still looked at one by one
+_MASKS_READER = "mask_images"
 _COUNTED = 0.9  # what strong evidence counts for that is counted, and not measured from 0 to 1
 
 
@@ -62,6 +68,28 @@ class _Beyond:
             self.evidence[left, right] += found
 
 
+@dataclass
+class _DrawnMasks:
+    """The masks that lie in the zips; several threads may read at the same time."""
+
+    folders: frozenset[str]
+    given_out: frozenset[str]
+    launch: Launch
+    masks: dict[str, dict[str, Bitmap]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def read(self, material: Material) -> None:
+        if self.missing or not self.folders:
+            return
+        try:
+            found = read_masks(material, self.folders, self.given_out, self.launch)
+        except (SandboxError, InternalFault) as error:
+            self.missing.append(error.message)
+        else:
+            if found:
+                self.masks[material.name] = found
+
+
 def compare_beyond_source(
     result: ClassSimilarity,
     submissions: Sequence[FoundSubmission],
@@ -73,6 +101,7 @@ def compare_beyond_source(
     results: ClassResults | None = None,
     published: Published | None = None,
     emails: Mapping[str, frozenset[str]] | None = None,
+    launch: Launch = answer_of,
     progress: Progress = lambda stage: None,  # noqa: ARG005 - silent unless somebody watches
 ) -> ClassSimilarity:
     """`result` with the evidence of weights, answers, masks, files and names.
@@ -80,26 +109,36 @@ def compare_beyond_source(
     `backend` is called when the first checkpoint has to be opened; where it raises SandboxError, a
     note says that weights were not compared. `scratch`: an empty folder for weights, about the size
     of all checkpoints; the caller removes it. `results`: see `read_class_results`. `emails`:
-    submission → its own addresses, where they are known. Raises UsageError as `inspect_zip` does.
+    submission → its own addresses, where they are known. `launch` starts the confined decoder of
+    pictures. Raises UsageError as `inspect_zip` does.
     """
     beyond = _Beyond()
     weights = OpenedWeights(scratch, _max_bytes(assignment))
     spec = checkpoint_spec(assignment)
     if spec is None:
         beyond.notes.append("the definition names no checkpoint: weights were not compared")
-    opened = _open_all(submissions, assignment, weights, backend, progress, beyond)
+    given_out = [read_material(found, assignment, scratch / "base") for found in base]
+    hashes = frozenset(file.sha256 for material in given_out for file in material.files)
+    drawn = _DrawnMasks(_mask_folders(assignment), hashes, launch)
+    opened = _open_all(submissions, assignment, weights, backend, drawn, progress, beyond)
     materials = [material for material, _ in opened]
     traces = [trace for _, one in opened for trace in one.traces]
-    given_out = [read_material(found, assignment, scratch / "base") for found in base]
     progress("comparing files and names")
     named = _names(materials, given_out, assignment)
-    hashes = frozenset(file.sha256 for material in given_out for file in material.files)
     outputs = frozenset(output.path for case in assignment.cases for output in case.outputs)
     beyond.add(relate_files(materials, hashes, outputs))
     numbers = {m.name: m.entry_number for m in materials if m.entry_number is not None}
     beyond.add(relate_names(named, numbers, emails))
     progress("comparing weights")
-    _add_weights(beyond, traces, weights.fetch, published)
+    rules = parse_source_rules(assignment.source.get("source_rules", {}))
+    _add_weights(
+        beyond, traces, weights.fetch, published, from_scratch=not rules.pretrained_weights
+    )
+    progress("comparing masks")
+    signed = frozenset() if results is None else frozenset(results.masks)
+    for pair, found in relate_zip_masks(drawn.masks).items():
+        if not signed.issuperset(pair):  # what the programs drew as they were graded says more
+            beyond.add({pair: (found,)})
     if results is not None:
         progress("comparing answers and masks")
         answers = relate_predictions(results.answers, results.truth)
@@ -128,6 +167,7 @@ def _open_all(
     assignment: Assignment,
     weights: OpenedWeights,
     backend: Callable[[], Backend],
+    drawn: _DrawnMasks,
     progress: Progress,
     beyond: _Beyond,
 ) -> list[tuple[Material, OpenedSubmission]]:
@@ -140,6 +180,7 @@ def _open_all(
         opened = OpenedSubmission((), {})
         try:
             material = read_material(found, assignment, tree / "unpacked")
+            drawn.read(material)
             if spec is not None and not missing:
                 opened = weights.open(material, spec, backend)
         except SandboxError as error:
@@ -155,6 +196,8 @@ def _open_all(
             done.append(one)
     if missing:
         beyond.notes.append(f"weights were not compared: {missing[0]}")
+    if drawn.missing:
+        beyond.notes.append(f"masks in zips were compared as files alone: {drawn.missing[0]}")
     return done
 
 
@@ -178,6 +221,16 @@ def checkpoint_spec(assignment: Assignment) -> CheckpointSpec | None:
     return assignment.experiments[0] if assignment.experiments else None
 
 
+def _mask_folders(assignment: Assignment) -> frozenset[str]:
+    """The names of the folders that the assignment's programs write masks into."""
+    return frozenset(
+        PurePosixPath(output.path).name
+        for case in assignment.cases
+        for output in case.outputs
+        if output.reader == _MASKS_READER
+    )
+
+
 def _max_bytes(assignment: Assignment) -> int:
     spec = checkpoint_spec(assignment)
     # The header of the format comes on top of what the checkpoint may take.
@@ -198,8 +251,10 @@ def _add_weights(
     traces: Sequence[CheckpointTrace],
     fetch: Fetch,
     published: Published | None,
+    *,
+    from_scratch: bool,
 ) -> None:
-    related = relate_checkpoints(traces, fetch, published=published)
+    related = relate_checkpoints(traces, fetch, from_scratch=from_scratch, published=published)
     for left, right in between_submissions(related.pairs):
         pair = submission_of(left), submission_of(right)
         beyond.evidence[pair] += related.pairs[left, right]

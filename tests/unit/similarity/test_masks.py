@@ -21,11 +21,11 @@ from grader.similarity.masks import (
     read_signatures,
     relate_masks,
     same_scores,
-    sign_gallery,
     sign_mask,
     signatures_json,
 )
 from grader.similarity.model import MASKS_FILE, Evidence, Strength
+from grader.similarity.sign_gallery import sign_gallery
 
 IMAGES, SIDE_PX = 12, 48
 Masks = dict[str, Mask]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.similarity.model import Strength
-from grader.similarity.predictions import majority, measure_pair, relate_predictions, tail
+from grader.similarity.predictions import majority, relate_predictions, tail
 
 CLASSES = 20
 
@@ -76,7 +76,6 @@ def test_accurate_people_agree_and_mean_nothing_by_it() -> None:
     """Agreement of 0.995 and more, and the one image that everybody gets wrong."""
     truth = {f"i{i}": "right" for i in range(200)}
     answers = {f"s{k}": truth | {"i0": "wrong"} for k in range(12)}
-    assert measure_pair(answers, truth, "s0", "s1").agreement == 1
     assert relate_predictions(answers, truth) == {}
 
 
@@ -84,9 +83,6 @@ def test_mistakes_that_the_whole_class_makes_are_expected() -> None:
     truth = {f"i{i}": "right" for i in range(100)}
     everybody = truth | {f"i{i}": "tempting" for i in range(20)}
     answers = {f"s{k}": dict(everybody) for k in range(15)}
-    measured = measure_pair(answers, truth, "s0", "s1")
-    assert measured.shared == 20
-    assert measured.expected > 12
     assert relate_predictions(answers, truth) == {}
 
 
@@ -100,19 +96,21 @@ def test_missing_answers_and_unknown_items_count_not() -> None:
     answers, truth = _class(20, 200, 0.1)
     answers["copy"] = {k: v for k, v in answers["s007"].items() if k > "i0040"} | {"other": "x"}
     answers["nothing"] = {}
-    measured = measure_pair(answers, truth, "copy", "s007")
-    assert measured.items == 159
-    assert measured.agreement == 1
-    assert set(relate_predictions(answers, truth)) == {("copy", "s007")}
+    related = relate_predictions(answers, truth)
+    assert set(related) == {("copy", "s007")}
+    told = related["copy", "s007"].details
+    assert (told["items"], told["agreement"]) == (159, 1.0)
+    first, second = told["errors"]
+    assert first == second == told["shared"] > told["expected_shared"]
 
 
 def test_two_submissions_alone_cannot_be_told_from_a_hard_test() -> None:
     """Without a class nobody knows whether a mistake is common."""
     answers, truth = _class(40, 60, 0.1)
     pair = {"a": answers["s001"], "b": dict(answers["s001"])}
-    measured = measure_pair(pair, truth, "a", "b")
-    assert measured.overlap == 1
-    assert measured.expected > 0
+    assert relate_predictions(pair, truth)["a", "b"].strength is Strength.WEAK
+    others = {name: answers[name] for name in ("s002", "s003")}
+    assert relate_predictions(pair | others, truth)["a", "b"].strength is Strength.STRONG
 
 
 @given(st.lists(st.floats(0, 1), max_size=9), st.integers(0, 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from grader.findings import found
 from grader.model import Assignment
 from grader.sandbox import Backend
 from grader.similarity import choose_pairs
+from grader.similarity.checkpoints.related import RelatedCheckpoints
 from grader.similarity.masks import sign_mask, signatures_json
 from grader.similarity.model import (
     MASKS_FILE,
@@ -26,6 +28,7 @@ from grader.similarity.model import (
     Threshold,
 )
 from grader.similarity.source.read_sources import find_submissions
+from grader.similarity.submission import compare
 from grader.similarity.submission.class_results import read_class_results
 from grader.similarity.submission.compare import add_evidence, compare_beyond_source
 from tests.unit.similarity.submission.zips import Entry, weights, write_zip
@@ -203,6 +206,29 @@ def test_what_was_given_out_joins_nobody(
         base=[find_base(starter)],
     )
     assert {pair.key for pair in result.pairs} == {(A, B)}
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_public_weights_are_a_finding_where_the_definition_wants_networks_from_scratch(
+    course: Path,
+    tmp_path: Path,
+    assignment: Assignment,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: bool,
+) -> None:
+    told = []
+
+    def relate(*given: object, from_scratch: bool, **named: object) -> RelatedCheckpoints:
+        told.append((from_scratch, len(given), set(named)))
+        return RelatedCheckpoints({}, {}, ())
+
+    monkeypatch.setattr(compare, "relate_checkpoints", relate)
+    rules = {**assignment.source["source_rules"], "pretrained_weights": allowed}
+    wanted = replace(assignment, source={**assignment.source, "source_rules": rules})
+    compare_beyond_source(
+        _nothing((A, B, C, D)), find_submissions(course), wanted, _no_sandbox, tmp_path
+    )
+    assert told == [(not allowed, 2, {"published"})]
 
 
 # --------------------------------------------------------------------------- results of a class
