@@ -6,7 +6,9 @@ time and `grader check` without torch.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` takes a millisecond
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -16,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from grader import __version__
-from grader.cli.options import EXIT_GRADER, EXIT_MET, EXIT_USAGE
+from grader.cli.options import EXIT_GRADER, EXIT_MET, EXIT_STOPPED, EXIT_USAGE
 from grader.errors import GraderError
 
 # Start-up makes many objects and no garbage: looking for it is a twentieth of `grader check`.
@@ -81,8 +83,13 @@ class _Commands(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        # A batch system, a container or CI may end a run: tidy up as after Ctrl-C.
+        before = _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\ngrader: stopped", err=True)
+            ctx.exit(EXIT_STOPPED)
         except GraderError as error:
             click.echo(f"grader: {error.message}", err=True)
             if error.hint:
@@ -100,8 +107,17 @@ class _Commands(click.Group):
             click.echo(f"grader: the package {error.name} is not installed", err=True)
             click.echo("  → scoring and --smoke need: pip install 'vision-grader[score]'", err=True)
             ctx.exit(EXIT_USAGE)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                _report_defect(ctx, error)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered
+            click.echo(f"grader: {error.strerror}: {error.filename or 'where it writes'}", err=True)
+            click.echo("  → free some space and run the command again", err=True)
+            ctx.exit(EXIT_USAGE)
         except Exception as error:  # noqa: BLE001 - the one edge where a defect becomes a message
             _report_defect(ctx, error)
+        finally:
+            _signal.signal(_signal.SIGTERM, before)
 
 
 def _report_defect(ctx: click.Context, error: Exception) -> NoReturn:
@@ -128,5 +144,5 @@ def main() -> None:
     """Grade deep-learning vision assignments: a zip goes in, marks and evidence come out.
 
     Exit codes: 0 everything met, 1 something not met or rejected, 2 wrong usage, 3 the grader's
-    own fault (never a student's).
+    own fault (never a student's), 130 stopped.
     """

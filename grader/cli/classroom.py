@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from grader.cli.options import (
     EXIT_GRADER,
     EXIT_MET,
     EXIT_NOT_MET,
+    EXIT_STOPPED,
     IMAGES,
     LABELS,
     MASKS,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from grader.classroom.grade_class import Standing, Workers
     from grader.classroom.records import Absent
 
-_EXIT_STOPPED = 130
 _QUIET_SECONDS = 60.0
 WORKERS = click.option(
     "--workers",
@@ -310,20 +309,18 @@ class _Display:
 
 @contextmanager
 def _shown(results: Path) -> Iterator[_Display]:
-    """A display that goes away in the end. Ctrl-C, and a batch system's SIGTERM, stop the run
-    cleanly: what is done is kept, and the way to go on is told."""
+    """A display that goes away in the end. Ctrl-C stops the run cleanly: what is done is kept, and
+    the way to go on is told."""
     display = _Display()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield display
     except KeyboardInterrupt:
         display.clear()
         click.echo(f"stopped; what is done is kept in {results}", err=True)
         click.echo(f"  → go on with: {shlex.join(['grader', *sys.argv[1:]])}", err=True)
-        sys.exit(_EXIT_STOPPED)
+        sys.exit(EXIT_STOPPED)
     finally:
         display.clear()
-        signal.signal(signal.SIGTERM, before)
 
 
 def _compare(results: Path, display: _Display) -> bool:

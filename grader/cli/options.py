@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-EXIT_MET, EXIT_NOT_MET, EXIT_USAGE, EXIT_GRADER = 0, 1, 2, 3
+EXIT_MET, EXIT_NOT_MET, EXIT_USAGE, EXIT_GRADER, EXIT_STOPPED = 0, 1, 2, 3, 130
 
 DEFAULT_ASSIGNMENT = "ail721-a2"
 
