@@ -18,12 +18,13 @@ from grader.similarity.source.fingerprint import Fingerprint
 from grader.similarity.source.slice_hashes import SliceHashes
 
 Ints = npt.NDArray[np.int64]
+Units = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 # Pairs of places that are looked at, at most, for each submission: beyond it, those shared features
 # are left out that say least for the pairs that they cost.
 _PLACES_A_SUBMISSION = 3000
-_CHUNK_PLACES = 1_000_000
+_CHUNK_PLACES = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,15 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Pairs of units of different submissions that share something: (p,) each, `left` < `right`.
+    """Pairs of units of different submissions that share something: (p,) each, `left` < `right`,
+    sorted by `left`, then by `right`.
 
     `shared` (num_weights, p): how much, under each weighting; `whole` (num_weights, num_units):
     how much a unit holds at all.
     """
 
-    left: Ints
-    right: Ints
+    left: Units
+    right: Units
     shared: Floats
     whole: Floats
 
@@ -76,14 +78,14 @@ def build_index(fingerprints: Sequence[Fingerprint]) -> Index:
     sizes = np.concatenate([np.zeros(0, np.uint16), *(f.sizes for f in fingerprints)])
     order = np.lexsort((units, hashes))
     hashes, units = hashes[order], units[order]
-    new = _changes(hashes)
-    once = new | _changes(units)  # a unit holds a feature or it does not
+    new = changes(hashes)
+    once = new | changes(units)  # a unit holds a feature or it does not
     order, hashes, units = order[once], hashes[once], units[once]
     owners = np.repeat(np.arange(len(fingerprints)), np.diff(offsets))
-    new = _changes(hashes)
+    new = changes(hashes)
     starts = np.flatnonzero(new)
     groups = np.cumsum(new) - 1
-    first_of_owner = new | _changes(owners[units])
+    first_of_owner = new | changes(owners[units])
     return Index(
         names=tuple(f.name for f in fingerprints),
         owners=owners,
@@ -127,7 +129,9 @@ def find_places(index: Index, weights: Floats) -> Places:
     )
     starts = index.starts[shared][representative]
     keys, sums = _summed(index, starts[kept], counts[kept], of_entry[:, kept], num_units)
-    return Places(keys // num_units, keys % num_units, sums, whole.astype(np.float64))
+    left = (keys // num_units).astype(np.int32)
+    keys %= num_units
+    return Places(left, keys.astype(np.int32), sums, whole.astype(np.float64))
 
 
 def _summed(
@@ -138,17 +142,23 @@ def _summed(
     sums: Floats = np.zeros((len(weights), 0))
     for entries, left, right in _unit_pairs(index, starts, counts):
         apart = index.owners[left] != index.owners[right]
-        chunk = left[apart] * num_units + right[apart]
-        values = weights[:, entries[apart]]
-        every = np.concatenate([keys, chunk])
-        keys, inverse = np.unique(every, return_inverse=True)
-        sums = np.stack(
-            [
-                np.bincount(inverse, np.concatenate([old, new]), len(keys))
-                for old, new in zip(sums, values, strict=True)
-            ]
-        )
+        keys, order, place = _united(keys, left[apart] * num_units + right[apart])
+        united = np.zeros((len(weights), len(keys)))
+        for row, (old, weight) in enumerate(zip(sums, weights, strict=True)):
+            values = np.concatenate([old, weight[entries[apart]]])
+            united[row] = np.bincount(place, values[order], len(keys))
+        sums = united
     return keys, sums
+
+
+def _united(keys: Ints, more: Ints) -> tuple[Ints, Ints, Units]:
+    """The different numbers of both, sorted; the order of all of them, and where in that order each
+    lies among the different ones."""
+    every = np.concatenate([keys, more])
+    order = np.argsort(every, kind="stable")
+    every = every[order]
+    new = changes(every)
+    return every[new], order, np.cumsum(new, dtype=np.int32) - np.int32(1)
 
 
 def _unit_pairs(index: Index, starts: Ints, counts: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
@@ -178,7 +188,7 @@ def _together(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
     return np.concatenate(entries), np.concatenate(left), np.concatenate(right)
 
 
-def _changes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+def changes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     """Whether each value differs from the one before."""
     new = np.ones(len(values), np.bool_)
     new[1:] = values[1:] != values[:-1]

@@ -15,15 +15,16 @@ apart and leaves its statements whole; a copy with every expression rewritten ke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from grader.similarity.source.fingerprint import AS_WRITTEN, GRAM
-from grader.similarity.source.index import Index, Places, find_places
+from grader.similarity.source.index import Index, Places, Units, changes, find_places
 from grader.similarity.source.linearise import CALL, SHAPE, STATEMENT
 
-Ints = npt.NDArray[np.int64]
+_Number = TypeVar("_Number", bound=np.generic)
 Floats = npt.NDArray[np.float64]
 
 # Weightings, in this order: features in any order, k-grams, features without regard to idf.
@@ -101,18 +102,30 @@ def _weights(index: Index, of_kind: dict[int, float]) -> Floats:
 class _Sums:
     """Sums over a submission's units, of what is found of them in other submissions."""
 
-    def __init__(self, index: Index, units: Ints, others: Ints) -> None:
+    def __init__(self, index: Index, units: Units, others: Units) -> None:
         """`units`, `others` (p,): what is found of a unit stands in the other one."""
         number = index.num_submissions
-        keys, inverse = np.unique(units * number + index.owners[others], return_inverse=True)
+        # Places are sorted by left and right, and units by submission: in the order of its units,
+        # each side's keys are sorted.
+        self._order: Units | None = None
+        if (units[1:] < units[:-1]).any():
+            self._order = np.argsort(units, kind="stable").astype(np.int32)
+        keys = self._ordered(units) * np.int64(number) + self._ordered(index.owners[others])
+        new = changes(keys)
+        self._place = np.cumsum(new, dtype=np.int32) - np.int32(1)
+        keys = keys[new]
         self._number = number
-        self._place = inverse.astype(np.int32)
-        self._unit = keys // number
+        self._unit = (keys // number).astype(np.int32)
         self._pair = index.owners[self._unit] * number + keys % number
+
+    def _ordered(self, values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+        return values if self._order is None else values[self._order]
 
     def __call__(self, counted: Floats, whole: Floats) -> Floats:
         """(N, N) of (p,) `counted`: a unit counts no more than it holds, wherever it is found."""
-        found = np.minimum(np.bincount(self._place, counted, len(self._unit)), whole[self._unit])
+        found = np.minimum(
+            np.bincount(self._place, self._ordered(counted), len(self._unit)), whole[self._unit]
+        )
         matrix: Floats = np.bincount(self._pair, found, self._number**2).astype(np.float64)
         return matrix.reshape(self._number, self._number)
 
@@ -122,8 +135,10 @@ def _matched(places: Places, sides: tuple[_Sums, _Sums], weighting: int, enough:
     shared = places.shared[weighting]
     whole = places.whole[weighting]
     lesser = np.minimum(whole[places.left], whole[places.right])
-    share = np.divide(shared, lesser, out=np.zeros_like(shared), where=lesser > 0)
-    counted = shared * np.minimum(share, 1.0)
+    counted = np.divide(shared, lesser, out=np.zeros_like(shared), where=lesser > 0)
+    del lesser  # a class of hundreds has a million places
+    np.minimum(counted, 1.0, out=counted)
+    counted *= shared
     if enough:
         counted *= shared / (shared + enough)
     matrix, other = (side(counted, whole) for side in sides)
