@@ -36,13 +36,24 @@ def integrations() -> None:
     "masks",
     metavar="MASKS/",
     type=PATH,
-    help="Put these masks into the autograder and score; without them the format is checked.",
+    help="Put these masks into the autograder and score; needed where the assignment measures masks.",
 )
-@click.option("--images", metavar="DIR", type=PATH, help="Their images.")
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=PATH,
+    help="The hidden images; without them the format alone is checked.",
+)
 def build_gradescope(assignment: str, out: Path, masks: Path | None, images: Path | None) -> None:
     """Build Gradescope's autograder zip."""
 
-    names = build_autograder(load_assignment(assignment), out, masks=masks, images=images)
+    definition = load_assignment(assignment)
+    if images is not None:
+        from grader.stages.load_truth import load_truth, require_truth
+
+        require_truth(masks, images, definition)
+        load_truth(masks, images, None, None, definition)  # now, not for every submission
+    names = build_autograder(definition, out, masks=masks, images=images)
     click.echo(f"{out}: {len(names)} files; upload it as the assignment's autograder")
 
 
@@ -57,7 +68,7 @@ def run_gradescope(root: Path, assignment: str, masks: Path | None, images: Path
     definition = load_assignment(assignment)
     with tempfile.TemporaryDirectory(prefix="grader-") as scratch:
         zip_path = submitted_zip(root, definition, Path(scratch))
-        if masks is None:
+        if images is None:
             results = check_results(check_submission(zip_path, definition))
         else:
             from grader.score import score as score_submission

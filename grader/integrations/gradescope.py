@@ -48,13 +48,14 @@ def build_autograder(
 ) -> tuple[str, ...]:
     """Write the autograder zip; returns its entries' names.
 
-    With `masks` (and their `images`) the submission is scored, otherwise its format is checked.
+    With `images` (and their `masks`, where the assignment measures any) the submission is scored,
+    otherwise its format is checked.
     The bytes are the same for the same input. Raises UsageError when a file cannot be read or
     written, or when the grader does not run from a source tree with its lock files.
     """
     package = Path(__file__).parents[1]
     project = package.parent
-    lock = "requirements.lock" if masks is not None else "requirements-check.lock"
+    lock = "requirements.lock" if images is not None else "requirements-check.lock"
     needed = [project / name for name in ("pyproject.toml", "README.md", "LICENSE", lock)]
     missing = [path.name for path in needed if not path.is_file()]
     if missing:
@@ -65,10 +66,13 @@ def build_autograder(
     truth = ""
     entries: dict[str, Path | bytes] = {}
     if masks is not None:
-        truth = ' \\\n  --gt "$root/source/truth/MASKS" --images "$root/source/truth/images"'
         if images is None:
             raise UsageError("--gt needs --images", hint="name the folder of the hidden images")
-        entries |= dict(_tree(masks, "truth/MASKS")) | dict(_tree(images, "truth/images"))
+        truth += ' \\\n  --gt "$root/source/truth/MASKS"'
+        entries |= dict(_tree(masks, "truth/MASKS"))
+    if images is not None:
+        truth += ' \\\n  --images "$root/source/truth/images"'
+        entries |= dict(_tree(images, "truth/images"))
     entries["setup.sh"] = _SETUP.format(lock=lock).encode()
     entries["run_autograder"] = _RUN.format(truth=truth).encode()
     entries[lock] = project / lock

@@ -79,3 +79,29 @@ def test_the_same_input_gives_the_same_autograder(grader: Run, tmp_path: Path) -
     for name in ("a.zip", "b.zip"):
         grader("integrations", "gradescope", "--out", tmp_path / name)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_an_assignment_without_masks_takes_its_images_along(
+    grader: Run, course: Course, tmp_path: Path
+) -> None:
+    words = ("integrations", "gradescope", "--out", tmp_path / "a.zip", "--images", course.images)
+    assert grader(*words, "--assignment", "col775-a1").returncode == 0
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        run = archive.read("run_autograder").decode()
+        assert "requirements.lock" in archive.namelist()  # scoring needs torch
+        assert any(name.startswith("truth/images/") for name in archive.namelist())
+    assert "--images" in run
+    assert "--gt" not in run
+
+
+def test_what_would_fail_for_every_student_fails_when_it_is_built(
+    grader: Run, course: Course, tmp_path: Path
+) -> None:
+    words = ("integrations", "gradescope", "--out", tmp_path / "a.zip", "--images")
+    without_masks = grader(*words, course.images)
+    (tmp_path / "empty").mkdir()
+    without_images = grader(*words, tmp_path / "empty", "--assignment", "col775-a1")
+    assert (without_masks.returncode, without_images.returncode) == (2, 2)
+    assert "--gt" in without_masks.stderr
+    assert "empty: there are no images" in without_images.stderr
+    assert not (tmp_path / "a.zip").exists()
