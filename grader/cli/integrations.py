@@ -36,7 +36,7 @@ def integrations() -> None:
     "masks",
     metavar="MASKS/",
     type=PATH,
-    help="Put these masks into the autograder and score; needed where the assignment measures masks.",
+    help="The true masks, to score with; needed where the assignment measures masks.",
 )
 @click.option(
     "--images",

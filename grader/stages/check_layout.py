@@ -33,9 +33,10 @@ def check_layout(unpacked: UnpackedTree, assignment: Assignment) -> CheckedLayou
         unpacked = _take_in(unpacked, base)
         paths = [file.path for file in unpacked.files]
     inside = [path[len(base) + 1 :] if base else path for path in paths if _is_below(path, base)]
+    weights = {spec.role for spec in (assignment.checkpoint, *assignment.experiments) if spec}
     roles: dict[str, str] = {}
     for role in assignment.roles:
-        path, noted = _play(role, inside)
+        path, noted = _play(role, inside, is_weights=role.id in weights)
         findings += noted
         if path is not None:
             roles[role.id] = path
@@ -139,7 +140,9 @@ def matches(role: Role, path: str) -> int:
     return 0
 
 
-def _play(role: Role, paths: Sequence[str]) -> tuple[str | None, list[Finding]]:
+def _play(
+    role: Role, paths: Sequence[str], *, is_weights: bool
+) -> tuple[str | None, list[Finding]]:
     ranked = sorted((rank, path) for path in paths if (rank := matches(role, path)))
     canonical = role.accept[0]
     near = [path for path in paths if path.rsplit("/", 1)[-1].casefold() == canonical.casefold()]
@@ -150,9 +153,7 @@ def _play(role: Role, paths: Sequence[str]) -> tuple[str | None, list[Finding]]:
         if not role.required:
             return None, [
                 found(
-                    f"layout.no-{role.id}"
-                    if role.id == "checkpoint"
-                    else "layout.missing-optional",
+                    "layout.no-checkpoint" if is_weights else "layout.missing-optional",
                     f"the zip holds no {canonical} ({role.title})",
                     path=canonical,
                 )

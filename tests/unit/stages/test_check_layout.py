@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.assignments.load import load_assignment
-from grader.model import CheckedLayout, InspectedZip, TreeFile, UnpackedTree
+from grader.model import Assignment, CheckedLayout, InspectedZip, TreeFile, UnpackedTree
 from grader.stages.check_layout import check_layout
 
 A2 = load_assignment("ail721-a2")
 
 
-def _checked(root: Path, files: Mapping[str, str]) -> CheckedLayout:
+def _checked(root: Path, files: Mapping[str, str], assignment: Assignment = A2) -> CheckedLayout:
     listed = []
     for name, content in files.items():
         path = root / name
@@ -20,7 +20,7 @@ def _checked(root: Path, files: Mapping[str, str]) -> CheckedLayout:
         path.write_text(content, "utf-8")
         listed.append(TreeFile(name, len(content), ""))
     inspected = InspectedZip(root / "x.zip", "", 0, None, (), ())
-    return check_layout(UnpackedTree(inspected, root, tuple(listed), ()), A2)
+    return check_layout(UnpackedTree(inspected, root, tuple(listed), ()), assignment)
 
 
 def _message(layout: CheckedLayout, code: str) -> str:
@@ -85,3 +85,13 @@ def test_a_script_that_lies_deep_is_named_and_not_taken(tmp_path: Path) -> None:
     layout = _checked(tmp_path, {"train.py": "", "code/a/evaluate.py": ""})
     assert "evaluate" not in layout.roles
     assert "code/a/evaluate.py was found" in _message(layout, "layout.missing-file")
+
+
+def test_weights_that_marks_rest_on_are_no_mere_note_when_they_are_missing(tmp_path: Path) -> None:
+    listed = {"train.py": "", "evaluate.py": "", "models/normalization.py": ""}
+    codes = {
+        str(one.place): one.code
+        for one in _checked(tmp_path, listed, load_assignment("col775-a1")).findings
+    }
+    assert codes["checkpoints/gn/resnet_model.pth"] == "layout.no-checkpoint"
+    assert codes["report.pdf"] == "layout.missing-optional"
