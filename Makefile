@@ -48,6 +48,9 @@ submit: env  ## pack submission/ as ENTRY_NUMBER.zip and check it as the course 
 	$(PY) -m fixtures.student_folder build/student --assignment "$(ASSIGNMENT)"
 	$(GRADER) pack build/student --assignment "$(ASSIGNMENT)" --entry-number "$(ENTRY_NUMBER)" --out .
 
+check: env  ## check ENTRY_NUMBER.zip again, and run it for a moment as the course will
+	$(GRADER) check "$(ENTRY_NUMBER).zip" --assignment "$(ASSIGNMENT)" --smoke
+
 lock: env  ## renew requirements.lock after a change of pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock

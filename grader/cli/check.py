@@ -41,7 +41,11 @@ def check(
     definition = load_assignment(assignment)
     for path in zip_paths:
         if not path.exists():
-            raise UsageError(f"{path}: there is no such file", hint="give the zip to check")
+            raise UsageError(
+                f"{path}: there is no such file",
+                hint="give the zip to check; `make submit ENTRY_NUMBER=2023AIB2080` makes "
+                "2023AIB2080.zip, `make check` takes the same number",
+            )
     backend = None
     if smoke:
         from grader.sandbox import choose_backend
