@@ -45,6 +45,12 @@ _DOUBTS = frozenset(
     }
 )
 
+# What is forgiven in a student's mask would cost the whole class marks in the course's own.
+_NO_TRUTH = {
+    "mask.not-binary": "is a picture with many grey levels, and no mask",
+    "mask.low-contrast": "has no value above 127, so that nothing in it is foreground",
+}
+
 
 def load_truth(
     masks_dir: Path | None,
@@ -244,19 +250,26 @@ def truth_masks(truth: Truth) -> Mapping[str, npt.NDArray[np.bool_]]:
     """staged stem → (H, W) bool, read-only, for the items with a mask; decoded once per truth.
 
     The rule is the one for students' masks (`grader.readers.mask_pixels`): above 127 of 8-bit
-    luminance. Raises TruthError for a mask that cannot be read.
+    luminance. Raises TruthError for a mask that cannot be read or is none.
     """
     masks = {}
     for item in truth.items:
         if item.mask is None:
             continue
         try:
-            mask = read_mask_file(read_truth_file(item.mask), item.mask.name).mask
+            read = read_mask_file(read_truth_file(item.mask), item.mask.name)
         except ValueError as error:
             raise TruthError(
                 f"{item.mask}: this mask cannot be read: {error}",
                 hint="write it as PNG or JPEG again",
             ) from error
+        for quirk, said in _NO_TRUTH.items():
+            if quirk in read.quirks:
+                raise TruthError(
+                    f"{item.mask}: {said}",
+                    hint="give masks that are white on black; a folder of images is no truth",
+                )
+        mask = read.mask
         mask.setflags(write=False)
         masks[item.stem] = mask
     return masks

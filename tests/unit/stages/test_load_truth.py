@@ -246,6 +246,17 @@ def test_damaged_masks_and_images(full_course: Course, content: bytes | None) ->
     refused(full_course, "ADONIS/1.png: this mask cannot be read")
 
 
+@pytest.mark.parametrize(
+    ("levels", "says"), [(256, "many grey levels"), (101, "no value above 127")]
+)
+def test_a_picture_among_the_masks_is_refused(full_course: Course, levels: int, says: str) -> None:
+    mask = full_course.masks / "ADONIS/1.png"
+    shape = np.array(Image.open(mask)).shape
+    picture = np.arange(shape[0] * shape[1]).reshape(shape) % levels
+    Image.fromarray(picture.astype(np.uint8)).save(mask)
+    refused(full_course, "ADONIS/1.png", says)
+
+
 def test_a_link_to_nowhere(full_course: Course) -> None:
     (full_course.images / "ADONIS/1.jpg").unlink()
     (full_course.images / "ADONIS/1.jpg").symlink_to("/nowhere")
