@@ -259,7 +259,8 @@ def _noise(loaded: Sequence[tuple[Floats, Floats]]) -> float | None:
     if not any(values.std() < _NOISE_SPREAD * values.mean() for values in kept):
         return None
     scaled = np.concatenate([d.ravel() / s for d, s in zip(differences, spreads, strict=True)])
-    kurtosis = float((scaled**4).mean() / (scaled**2).mean() ** 2 - 3)
+    squares = scaled * scaled  # a fourth power would take ten times as long
+    kurtosis = float((squares * squares).mean() / squares.mean() ** 2 - 3)
     return float(np.average(shares, weights=counts)) if abs(kurtosis) < _NOISE_KURTOSIS else None
 
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from grader.model import Finding
 from grader.similarity.checkpoints.candidates import Candidates, PairKey, find_candidates
-from grader.similarity.checkpoints.compare import compare_checkpoints
+from grader.similarity.checkpoints.compare import CheckpointComparison, compare_checkpoints
 from grader.similarity.checkpoints.describe import CheckpointTrace
 from grader.similarity.checkpoints.judge import (
+    BEYOND_START,
     SHARED_START,
     Circumstances,
     judge_checkpoints,
@@ -61,12 +62,18 @@ def relate_checkpoints(
     candidates = find_candidates(traces)
     public = {trace.key: find_public(trace, known_weights) for trace in traces}
     pairs: dict[PairKey, tuple[Evidence, ...]] = {}
+    compared: dict[tuple[str, str], CheckpointComparison] = {}  # many may hold the same files
     for left, right in candidates.to_open:
         known = _circumstances(by_key[left], by_key[right], candidates, public)
         if known.same_file:
             pairs[left, right] = judge_same_file(known.public)
             continue
-        comparison = compare_checkpoints(by_key[left], opened(left), by_key[right], opened(right))
+        files = by_key[left].sha256, by_key[right].sha256
+        comparison = compared.get(files)
+        if comparison is None:
+            comparison = compared[files] = compare_checkpoints(
+                by_key[left], opened(left), by_key[right], opened(right)
+            )
         evidence = judge_checkpoints(comparison, known)
         if evidence:
             pairs[left, right] = evidence
@@ -80,8 +87,15 @@ def relate_checkpoints(
         for key, match in public.items()
         if match is not None and from_scratch
     }
+    # A group in which nobody's training added anything of its own is one copy, and no shared start.
+    own = {
+        key for pair, left in candidates.beyond_start.items() if left < BEYOND_START for key in pair
+    }
     return RelatedCheckpoints(
-        pairs, findings, candidates.shared_start, left_out=len(candidates.left_out)
+        pairs,
+        findings,
+        tuple(group for group in candidates.shared_start if not own.isdisjoint(group)),
+        left_out=len(candidates.left_out),
     )
 
 
