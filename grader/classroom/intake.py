@@ -55,7 +55,7 @@ def read_door(
     _check_unpacked(arrivals, assignment)
     if roster is None and (folder / ROSTER).is_file():
         roster = folder / ROSTER
-    people = () if roster is None else read_roster(roster)
+    people, unread = ((), ()) if roster is None else read_roster(roster)
     known = KnownPeople(people, known=roster is not None)
     place = packed or folder.absolute().with_name(f"{folder.absolute().name}.packed")
     cases = [identify(_case(one, assignment, place), known, assignment) for one in arrivals]
@@ -67,6 +67,7 @@ def read_door(
     return Door(
         submitted=tuple(sorted(submitted, key=lambda one: one.key)),
         absent=tuple(_absent(one, key) for one, key in zip(missing, keys, strict=True)),
+        unread=unread,
     )
 
 

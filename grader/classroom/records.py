@@ -53,10 +53,12 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What was found at the door: submissions by key, and who of the roster is missing."""
+    """What was found at the door: submissions by key, who of the roster is missing, and the
+    columns of the roster that were not understood."""
 
     submitted: tuple[Submitted, ...]
     absent: tuple[Absent, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class State(StrEnum):

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from grader.errors import UsageError
 
@@ -83,8 +84,15 @@ class Person:
     platform_ids: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_roster(path: Path) -> tuple[Person, ...]:
-    """The people of the class in the order of the list.
+class Roster(NamedTuple):
+    """The people of the class in the order of the list, and the columns that say nothing here."""
+
+    people: tuple[Person, ...]
+    unread: tuple[str, ...]
+
+
+def read_roster(path: Path) -> Roster:
+    """The class's list.
 
     Raises UsageError, with the line, for a file that is no such list, a time that cannot be read,
     and an entry number or platform id that stands twice.
@@ -97,7 +105,8 @@ def read_roster(path: Path) -> tuple[Person, ...]:
         if (person := _person(dict(zip(header, cells, strict=False)), line, path)) is not None
     ]
     _check_unique(people, path)
-    return tuple(people)
+    names = zip(rows[0][1], header, strict=True)
+    return Roster(tuple(people), tuple(cell.strip() for cell, known in names if not known))
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:

@@ -17,7 +17,7 @@ import click
 from grader.classroom.progress import Progress, counted, running_lines, summary
 from grader.classroom.records import Setup, State
 from grader.classroom.run_lock import who_runs
-from grader.classroom.store import REPORTS_FOLDER, open_store
+from grader.classroom.store import FILE_NAME, REPORTS_FOLDER, open_store
 from grader.cli.options import (
     ARCHIVE,
     ASSIGNMENT,
@@ -153,6 +153,9 @@ def class_(
     door = read_door(
         setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
     )
+    if door.unread:
+        click.echo(f"columns of the roster that are not used: {listed(door.unread, 12)}")
+    _say_roster(results, setup)
     with _shown(results) as display:
         outcome = grade_class(results, setup, door, chosen, display.tell, force=force)
         is_compared = _compare(results, display)
@@ -365,6 +368,18 @@ def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
     if outcome.parked:
         click.echo("  run the same command again once that is mended", err=True)
     sys.exit(EXIT_GRADER if outcome.parked or not is_compared else EXIT_MET)
+
+
+def _say_roster(results: Path, now: Setup) -> None:
+    """Say it where names and lateness came from a roster that is not given any more."""
+    if now.roster is None and (results / FILE_NAME).is_file():
+        with open_store(results) as store:
+            before = None if store.is_new() else store.info().setup.roster
+        if before is not None and before.is_file():
+            click.echo(
+                f"the roster of before is not given: names and lateness are without {before}",
+                err=True,
+            )
 
 
 def _say_absent(absent: Sequence[Absent]) -> None:

@@ -327,3 +327,19 @@ def test_a_folder_without_results_is_named(
     done = grader(words[0], tmp_path, *words[1:])
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_what_a_roster_said_does_not_go_away_in_silence(
+    grader: Run, arguments: list[str], tmp_path: Path
+) -> None:
+    submissions = Path(arguments[1])
+    for path in sorted(submissions.iterdir())[1:]:
+        path.unlink()
+    roster = tmp_path / "people.csv"
+    roster.write_text("entry_number,name,Late (hours)\n2023AIB2001,Asha,3\n", "utf-8")
+    first = grader(*arguments, "--roster", roster)
+    again = grader(*arguments)
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert "not used: Late (hours)" in first.stdout
+    assert "without" not in first.stderr
+    assert f"lateness are without {roster}" in again.stderr

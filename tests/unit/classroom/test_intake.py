@@ -518,3 +518,11 @@ def test_a_download_that_was_not_unpacked_is_refused(tmp_path: Path, member: str
     _zip(tmp_path / "AIL721-4711.zip", {member: ""})
     with pytest.raises(UsageError, match=r"AIL721-4711\.zip: is itself a download"):
         read_submissions(tmp_path, A2)
+
+
+def test_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
+    _zip(tmp_path / "2022AIZ8170.zip")
+    roster = _roster(tmp_path, "Roll No.;Name;Late (hours)\n2022AIZ8170;Asha;3\n")
+    door = read_door(tmp_path, A2, roster)
+    assert door.unread == ("Late (hours)",)
+    assert door.submitted[0].late_seconds is None
