@@ -95,7 +95,9 @@ def stages() -> Iterator[Callable[[str], None]]:
 
     def progress(stage: str) -> None:
         if shown:
-            click.echo(f"\r\033[K{stage} …", nl=False, err=True)
+            # A line that wraps could not be taken away again.
+            room = max(1, shutil.get_terminal_size().columns - len(" …") - 1)
+            click.echo(f"\r\033[K{stage[:room]} …", nl=False, err=True)
 
     try:
         yield progress

@@ -181,3 +181,14 @@ def test_every_finding_can_be_explained(grader: Run) -> None:
     assert "zip.name" in grader("findings").stdout
     assert "what to do" in grader("findings", "zip.name").stdout
     assert grader("findings", "zip.nothing").returncode == 2
+
+
+def test_a_summary_that_cannot_be_written_is_no_defect(
+    grader: Run, zip_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "no" / "summary.md"
+    good = zip_of("accepted/as-asked")
+    done = grader("check", good, "--format", "github", GITHUB_STEP_SUMMARY=str(nowhere))
+    assert done.returncode == 0
+    assert "passes the check" in done.stdout
+    assert str(nowhere) in done.stderr

@@ -57,3 +57,12 @@ def test_a_pipe_gets_the_full_width_and_no_colour(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(output, "sys", SimpleNamespace(stdout=io.StringIO()))
     monkeypatch.setenv("COLUMNS", "60")
     assert look_of_stdout() == Look(100, False)
+
+
+def test_a_stage_never_takes_more_than_a_line(terminal: _Terminal) -> None:
+    with stages() as progress:
+        progress("running the student's program: label and segment the hidden images")
+    shown = terminal.getvalue().split("\r\033[K")[1]
+    assert len(shown) < 60
+    assert shown.startswith("running the student's program")
+    assert shown.endswith(" …")
