@@ -13,8 +13,9 @@ import pytest
 from grader.classroom.records import Absent, Entry
 from grader.cli.exports import write_site
 from grader.render.site.class_view import Cluster
+from grader.render.site.student import student_page
 from tests.acceptance.watched_browser import CONTRAST, PAYLOADS, Loaded, Open, outside
-from tests.unit.classroom.exports.example_entries import entry, report_of
+from tests.unit.classroom.exports.example_entries import entry, example_entries, report_of
 from tests.unit.classroom.synthetic_class import make_class
 
 if TYPE_CHECKING:
@@ -336,3 +337,28 @@ def test_the_site_can_be_moved(show: Open, site: Path, tmp_path: Path) -> None:
     loaded.page.get_by_role("link", name="The full report").click()
     assert "/moved/reports/" in loaded.page.url
     assert _is_quiet(loaded)
+
+
+_BROKEN_WORDS = """
+[...document.querySelectorAll("#marks tbody th")].flatMap(head => {
+  const text = head.firstChild, words = [...text.data.matchAll(/\\S+/g)];
+  return words.filter(word => {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return range.getClientRects().length > 1;
+  }).map(word => word[0]);
+})
+"""
+
+
+def test_no_word_of_a_criterion_is_broken_on_a_phone(show: Open, tmp_path: Path) -> None:
+    shown = example_entries()[0]
+    assert shown.report is not None
+    for award in shown.report["awards"]:
+        award["title"] = "1 Classification and segmentation of photographs"
+    path = tmp_path / "feedback.html"
+    path.write_text(student_page(shown), "utf-8")
+    page = show(path, width=390).page
+    assert page.locator("#marks tbody th").count() >= 2
+    assert page.evaluate(_BROKEN_WORDS) == []

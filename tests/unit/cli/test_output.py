@@ -47,7 +47,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(
 ) -> None:
     with stages() as progress:
         progress("running")
-    assert "\033[K" in capsys.readouterr().err
+    assert "running" in capsys.readouterr().err
     monkeypatch.setenv("TERM", "dumb")
     assert not is_terminal(terminal)
     assert look_of_stdout() == Look(60, False)
@@ -66,7 +66,7 @@ def test_a_pipe_gets_the_full_width_and_no_colour(monkeypatch: pytest.MonkeyPatc
 def test_a_stage_never_takes_more_than_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with stages() as progress:
         progress("running the student's program: label and segment the hidden images")
-    shown = capsys.readouterr().err.split("\r\033[K")[1]
+    shown = capsys.readouterr().err.split("\r")[1].removeprefix("\033[K")
     assert len(shown) < 60
     assert shown.startswith("running the student's program")
     assert shown.endswith(" …")
