@@ -356,7 +356,8 @@ def test_no_word_of_a_criterion_is_broken_on_a_phone(show: Open, tmp_path: Path)
     shown = example_entries()[0]
     assert shown.report is not None
     for award in shown.report["awards"]:
-        award["title"] = "1 Classification and segmentation of photographs"
+        award["title"] = "1 Image classification with a ResNet"
+        award["reason"] = "0.7153 lies between 0.7000 (marks: 1.25) and 0.7800 (marks: 2.25)"
     path = tmp_path / "feedback.html"
     path.write_text(student_page(shown), "utf-8")
     page = show(path, width=390).page
