@@ -119,7 +119,8 @@ def compare_beyond_source(
         beyond.notes.append("the definition names no checkpoint: weights were not compared")
     given_out = [read_material(found, assignment, scratch / "base") for found in base]
     hashes = frozenset(file.sha256 for material in given_out for file in material.files)
-    drawn = _DrawnMasks(_mask_folders(assignment), hashes, launch)
+    folders = _mask_folders(assignment) if len(submissions) > 1 else frozenset()
+    drawn = _DrawnMasks(folders, hashes, launch)
     opened = _open_all(submissions, assignment, weights, backend, drawn, progress, beyond)
     materials = [material for material, _ in opened]
     traces = [trace for _, one in opened for trace in one.traces]
