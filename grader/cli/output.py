@@ -52,6 +52,13 @@ def check_out(out: Path, option: str = "--out") -> None:
         raise UsageError(f"{option} {out}: {nearest} cannot be written to", hint="choose another")
 
 
+def check_out_file(path: Path, option: str) -> None:
+    """The same for a file that will be written."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder", hint="give the name of a file in it")
+    check_out(path.parent, option)
+
+
 def prepare_report() -> None:
     """Load what shows a report, ahead of it."""
     from grader.render import json_report, text  # noqa: F401

@@ -10,7 +10,7 @@ import click
 
 from grader.assignments.load import load_assignment
 from grader.cli.options import ARCHIVE, ASSIGNMENT, BASE, PATH, UNSAFE
-from grader.cli.output import stages, write_whole
+from grader.cli.output import check_out, check_out_file, stages, write_whole
 
 if TYPE_CHECKING:
     from grader.similarity.source.read_sources import FoundSubmission
@@ -90,6 +90,12 @@ def similar(
     from grader.similarity.source.stored import write_fingerprints
 
     definition = load_assignment(assignment)
+    files = {"--json": json_path, "--csv": csv_path, "--save-archive": save_archive}
+    for option, path in files.items():
+        if path is not None:
+            check_out_file(path, option)
+    if html is not None:
+        check_out(html, "--html")
     found = find_submissions(submissions)
     emails: dict[str, frozenset[str]] = {}
     if results is not None:

@@ -153,3 +153,15 @@ def test_odd_submissions_are_compared_in_bounded_memory(grader: Run, tmp_path: P
     assert done.returncode == 0, done.stderr
     assert "only the first 256 KiB" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--html", "--json", "--csv", "--save-archive"])
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
+    grader: Run, tmp_path: Path, option: str
+) -> None:
+    # Submissions that would be refused, too: the place is looked at first.
+    (tmp_path / "file").write_text("")
+    wrong = tmp_path / "file" if option == "--html" else tmp_path
+    done = grader("similar", tmp_path / "nothing", option, wrong)
+    assert done.returncode == 2
+    assert f"{option} {wrong}: is a" in done.stderr
