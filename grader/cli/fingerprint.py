@@ -49,6 +49,10 @@ def fingerprint(
 
     if not out.name.endswith(".weights.json"):
         raise UsageError(f"--out {out}: the name has to end in .weights.json")
+    if not checkpoint.exists():
+        raise UsageError(
+            f"{checkpoint}: there is no such file", hint="give a .pth, .pt or .safetensors file"
+        )
     definition = load_assignment(assignment)
     spec = checkpoint_spec(definition)
     if spec is None:

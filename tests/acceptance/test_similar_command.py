@@ -165,3 +165,11 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
     done = grader("similar", tmp_path / "nothing", option, wrong)
     assert done.returncode == 2
     assert f"{option} {wrong}: is a" in done.stderr
+
+
+def test_missing_weights_to_fingerprint_are_named_as_such(grader: Run, tmp_path: Path) -> None:
+    out = tmp_path / "x.weights.json"
+    done = grader("fingerprint", tmp_path / "vgg.pth", "--name", "VGG", "--out", out)
+    assert done.returncode == 2
+    assert "vgg.pth: there is no such file" in done.stderr
+    assert "students" not in done.stderr
