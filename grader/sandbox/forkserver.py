@@ -9,7 +9,6 @@ import atexit
 import marshal
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Sequence
 
@@ -96,6 +95,6 @@ class ForkServer:
         self._control.close()
         try:
             self._popen.wait(_WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
+        finally:
             self._popen.kill()
             self._popen.wait()

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,7 @@ from grader.errors import SandboxError
 from grader.sandbox.forkserver import start_as_user
 from grader.sandbox.launch import Entry, Launch
 from grader.sandbox.privileges import find_covers
-from grader.sandbox.process import spawn
+from grader.sandbox.process import Child, spawn
 
 _WAIT_SECONDS = 20.0
 
@@ -32,7 +31,7 @@ class Process:
     stderr: int
     pid: int
     _watched: int
-    _child: subprocess.Popen[bytes] | None
+    _child: Child | None
 
     def __enter__(self) -> Self:
         return self

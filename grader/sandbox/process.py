@@ -8,12 +8,15 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from grader.errors import SandboxError
 from grader.sandbox.interpreter import find_interpreter
 
 _INSIDE = Path(__file__).parent / "inside"
 _WAIT_SECONDS = 20.0
+
+Child: TypeAlias = subprocess.Popen[bytes]
 
 
 def sealed_file(content: bytes) -> int:
@@ -62,9 +65,7 @@ def _compiled(modules: tuple[str, ...]) -> bytes:
     return marshal.dumps(bundle)
 
 
-def spawn(
-    argv: Sequence[str], descriptors: Sequence[int], stdout: int, stderr: int
-) -> subprocess.Popen[bytes]:
+def spawn(argv: Sequence[str], descriptors: Sequence[int], stdout: int, stderr: int) -> Child:
     """Start a sandbox's outermost process, which has `descriptors` under the same numbers and no
     environment. Raises SandboxError."""
     try:
@@ -96,7 +97,7 @@ def ask_version(program: str) -> str:
     return completed.stdout.strip()
 
 
-def start_helper(argv: Sequence[str], *descriptors: int) -> subprocess.Popen[bytes]:
+def start_helper(argv: Sequence[str], *descriptors: int) -> Child:
     """Start one of the grader's own helpers, which inherits `descriptors` and nothing else, and
     which no signal of the terminal reaches. Raises SandboxError when that fails."""
     try:
