@@ -24,6 +24,7 @@ import yaml  # type: ignore[import-untyped]
 
 from grader.errors import UsageError
 from grader.findings import quoted
+from grader.readers.own_output import is_written_by_grader
 
 METADATA = "submission_metadata.yml"
 
@@ -39,8 +40,6 @@ _GRADESCOPE = re.compile(r"submission_(\d+)")
 _ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zipx")
 _JUNK_NAMES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 _FILES_PLUGIN = "_assignsubmission_file"
-# What the grader itself writes: `grader score` into reports/<zip>/, `grader class` with masks.json.
-_REPORT_FILES = {"report.json", "report.html", "masks.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def _from_folder(folder: Path, metadata: Mapping[str, Any]) -> Iterator[Arrival]
     else:
         about = Arrival(folder, "", members=(Member(name=folder.name),))
     files = [path for path in sorted(folder.rglob("*")) if _is_file(path)]
-    if _is_written_by_grader(folder, files):
+    if is_written_by_grader(folder):
         return
     archives = [path for path in files if path.suffix.lower() in _ARCHIVES]
     # An archive among other files is one of them, unless it lies at the top as the student left it.
@@ -146,15 +145,6 @@ def _is_file(path: Path) -> bool:
 
 def _is_junk(name: str) -> bool:
     return name.startswith(".") or name in _JUNK_NAMES
-
-
-def _is_written_by_grader(folder: Path, files: Sequence[Path]) -> bool:
-    """Results of a class, its site, or reports, made where the submissions lie."""
-    return (
-        (folder / "class.sqlite").is_file()
-        or ((folder / "index.html").is_file() and (folder / "students").is_dir())
-        or (bool(files) and all(path.name in _REPORT_FILES for path in files))
-    )
 
 
 def is_download(names: Iterable[str]) -> bool:

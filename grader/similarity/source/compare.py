@@ -79,14 +79,9 @@ def compare_sources(
 ) -> SourceComparison:
     """Compare all submissions with each other and with an archive of earlier ones.
 
-    Nothing is run and nothing leaves the machine. Raises UsageError when there is no submission,
-    or no text in the base code.
+    Nothing is run and nothing leaves the machine. Raises UsageError when there is no text in the
+    base code.
     """
-    if not submissions:
-        raise UsageError(
-            "no submissions: neither a zip nor a folder nor a Python file",
-            hint="name the folder that holds one zip or one folder for each submission",
-        )
     tell = progress or (lambda stage: None)  # noqa: ARG005
     work = Work(assignment, read_base(base, assignment), cache)
     with all_cores(work, len(submissions)) as run:

@@ -18,6 +18,7 @@ from pathlib import Path
 from grader.errors import UsageError
 from grader.findings import found, listed, quoted
 from grader.model import Assignment, Finding, Severity
+from grader.readers.own_output import is_written_by_grader
 from grader.readers.regular_file import RefusedFileError, read_regular_head
 from grader.similarity.model import SourceText, SourceTree
 from grader.similarity.source.parse_text import without_magics
@@ -49,9 +50,10 @@ class FoundSubmission:
 
 
 def find_submissions(folder: Path) -> tuple[FoundSubmission, ...]:
-    """Every zip, folder, Python file and notebook directly in `folder`, sorted by name.
+    """Every zip, folder, Python file and notebook directly in `folder`, sorted by name, but for
+    what the grader has written there.
 
-    Raises UsageError when `folder` is none or cannot be listed.
+    Raises UsageError when `folder` is none, cannot be listed or holds no submission.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -68,9 +70,16 @@ def find_submissions(folder: Path) -> tuple[FoundSubmission, ...]:
         path = Path(entry.path)
         known = path.suffix.lower() in {".zip", *_PYTHON, _NOTEBOOK}
         if entry.is_dir():
-            taken[name] = path
+            if not is_written_by_grader(path):
+                taken[name] = path
         elif known and entry.is_file():
             taken[name if path.stem in taken else path.stem] = path
+    if not taken:
+        raise UsageError(
+            f"{quoted(str(folder), 300)}: holds no submissions: neither a zip nor a folder nor a "
+            "Python file",
+            hint="name the folder that holds one zip or one folder for each submission",
+        )
     return tuple(FoundSubmission(name, path) for name, path in sorted(taken.items()))
 
 

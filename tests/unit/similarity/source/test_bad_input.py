@@ -99,8 +99,8 @@ def test_of_a_file_that_is_too_large_the_beginning_is_compared_and_that_is_said(
 
 
 def test_no_submissions_and_one(tmp_path: Path, assignment: Assignment) -> None:
-    with pytest.raises(UsageError, match="no submissions") as caught:
-        compare_sources((), assignment)
+    with pytest.raises(UsageError, match=f"{tmp_path.name}: holds no submissions") as caught:
+        find_submissions(tmp_path)
     assert caught.value.hint
     result = compare_sources(_write(tmp_path, {"alone": PLAIN.encode()}), assignment).result
     assert result.pairs == ()

@@ -130,11 +130,6 @@ def test_one_submission_has_nobody_to_be_compared_with(
     assert any("one submission" in note for note in result.notes)
 
 
-def test_no_submission_says_what_to_name(assignment: Assignment) -> None:
-    with pytest.raises(UsageError, match="no submissions"):
-        compare_sources((), assignment)
-
-
 def test_base_code_that_is_a_submission_is_answered(tmp_path: Path, assignment: Assignment) -> None:
     class_ = honest(4, 2)
     class_["copy"] = dict(class_["h00"])

@@ -65,6 +65,16 @@ def test_zips_folders_and_files_are_submissions(tmp_path: Path) -> None:
     assert [found.name for found in find_submissions(tmp_path)] == ["a", "b", "c", "c.zip"]
 
 
+def test_what_the_grader_has_written_is_no_submission(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1")
+    for path in ("results/class.sqlite", "site/index.html", "site/students/a.html"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "reports" / "2023AIB2080").mkdir(parents=True)
+    (tmp_path / "reports" / "2023AIB2080" / "report.json").touch()
+    assert [found.name for found in find_submissions(tmp_path)] == ["a"]
+
+
 def test_a_folder_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none"):
         find_submissions(tmp_path / "none")
