@@ -34,8 +34,14 @@ def check_text(
 def checks_text(
     results: Sequence[CheckResult], *, width_columns: int = WIDTH_COLUMNS, ansi: bool = False
 ) -> str:
-    """What was found in every zip, with a final newline."""
+    """What was found in every zip, each under its name where there are several, with a final
+    newline."""
     shown = [check_text(one, width_columns=width_columns, ansi=ansi) for one in results]
+    if len(shown) > 1:
+        for number, one in enumerate(results):
+            heading = Page(max(width_columns, LEAST_COLUMNS), ansi)
+            heading.add(f"{one.zip_name}:", style=BOLD)
+            shown[number] = f"{heading.text()}\n{shown[number]}"
     return "\n\n".join(shown) + "\n"
 
 

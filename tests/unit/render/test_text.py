@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from grader.findings import found
-from grader.render.page import check_text
+from grader.render.page import check_text, checks_text
 from grader.render.printable import width_cells
 from grader.render.text import text
 from tests.unit.render.example_report import (
@@ -75,6 +75,15 @@ def test_a_limit_is_named() -> None:
 def test_a_check_ends_with_its_verdict() -> None:
     last = check_text(example_check()).split("\n")[-1]
     assert last == "2023AIB2080_A2.zip passes the check of ail721-a2"
+
+
+def test_several_checks_stand_under_their_names() -> None:
+    one, other = example_check(), replace(example_check(), zip_name="other.zip")
+    assert checks_text((one,)) == check_text(one) + "\n"
+    both = checks_text((one, other))
+    assert both == (
+        f"2023AIB2080_A2.zip:\n{check_text(one)}\n\nother.zip:\n{check_text(other)}\n"
+    )
 
 
 def test_a_message_that_begins_with_its_file_does_not_lose_the_line() -> None:
