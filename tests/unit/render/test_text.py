@@ -81,9 +81,7 @@ def test_several_checks_stand_under_their_names() -> None:
     one, other = example_check(), replace(example_check(), zip_name="other.zip")
     assert checks_text((one,)) == check_text(one) + "\n"
     both = checks_text((one, other))
-    assert both == (
-        f"2023AIB2080_A2.zip:\n{check_text(one)}\n\nother.zip:\n{check_text(other)}\n"
-    )
+    assert both == (f"2023AIB2080_A2.zip:\n{check_text(one)}\n\nother.zip:\n{check_text(other)}\n")
 
 
 def test_a_message_that_begins_with_its_file_does_not_lose_the_line() -> None:
