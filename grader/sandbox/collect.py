@@ -20,9 +20,9 @@ from grader.sandbox.policy import WORKDIR, is_below
 
 _MAX_DEPTH = 16
 _MAX_REFUSED = 100
-_CHUNK_BYTES = 1 << 20
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -65,6 +65,7 @@ class _Collection:
     refused: list[tuple[str, str]] = field(default_factory=list)
     entries: int = 0
     total_bytes: int = 0
+    made: set[PurePosixPath] = field(default_factory=set)  # folders of `outputs`
 
     def refuse(self, path: PurePosixPath, reason: str) -> None:
         if len(self.refused) < _MAX_REFUSED:
@@ -99,9 +100,9 @@ class _Collection:
             finally:
                 os.close(inner)
             return
-        kind = next((words for test, words in _KINDS if test(status.st_mode)), None)
-        if kind is not None:
-            self.refuse(target, kind)
+        if not stat.S_ISREG(status.st_mode):
+            kinds = (words for test, words in _KINDS if test(status.st_mode))
+            self.refuse(target, next(kinds, "not a regular file"))
             return
         if str(target) in self.collected:  # wanted by itself and as a part of a folder
             return
@@ -152,11 +153,15 @@ class _Collection:
     def copy(self, reader: int, size_bytes: int, target: PurePosixPath) -> None:
         path = self.outputs / target
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as writer:
-                while size_bytes > 0 and (chunk := os.read(reader, min(size_bytes, _CHUNK_BYTES))):
-                    writer.write(chunk)
-                    size_bytes -= len(chunk)
+            if target.parent not in self.made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self.made.add(target.parent)
+            writer = os.open(path, _NEW_FILE, 0o666)
+            try:
+                while size_bytes > 0 and (sent := os.sendfile(writer, reader, None, size_bytes)):
+                    size_bytes -= sent
+            finally:
+                os.close(writer)
         except OSError as error:
             raise SandboxError(
                 f"{path}: a collected file could not be written ({error.strerror})",
