@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -24,7 +25,7 @@ RgbArray = npt.NDArray[np.uint8]  # (H, W, 3)
 MaskArray = npt.NDArray[np.bool_]  # (H, W)
 
 SIDE_PX = 224
-_KEPT_PHOTOS = 512  # of 150 kB each at most
+_KEPT_IMAGES = 512  # of 150 kB each at most
 _THREADS = 2  # OpenCV and Pillow let go of the interpreter while they decode and encode
 AGREED_RGB = (86, 180, 233)  # sky blue: foreground in both
 EXTRA_RGB = (213, 94, 0)  # vermilion: predicted, but background
@@ -58,20 +59,28 @@ def build_gallery(
     with ThreadPoolExecutor(_THREADS) as threads:
         drawn = threads.map(
             lambda item: _entry(
-                item, _photo(item, truth.sha256), true_masks.get(item.stem), collected
+                item, _kept(item, truth.sha256), true_masks.get(item.stem), collected
             ),
             truth.items,
         )
         return tuple(drawn)
 
 
+@dataclass
+class _Kept:
+    """What is the same for every submission: the image as the gallery shows it, as an array and as
+    a JPEG, and the picture of its true mask, once it was drawn."""
+
+    image: RgbArray
+    jpeg: bytes
+    truth: bytes | None = None
+
+
 def _entry(
-    item: TruthItem,
-    photo: tuple[RgbArray, bytes],
-    true_mask: MaskArray | None,
-    collected: Collected,
+    item: TruthItem, kept: _Kept, true_mask: MaskArray | None, collected: Collected
 ) -> Gallery:
-    image, jpeg = photo
+    if true_mask is not None and kept.truth is None:
+        kept.truth = mask_png(true_mask)
     read = (collected.masks or {}).get(item.stem)
     predicted_mask = None if read is None else read.mask
     if predicted_mask is not None and true_mask is not None:
@@ -83,20 +92,19 @@ def _entry(
         label=item.label,
         predicted=(collected.labels or {}).get(item.staged_name),
         iou=None if collected.masks is None else _iou(true_mask, predicted_mask),
-        image=jpeg,
-        truth=None if true_mask is None else mask_png(true_mask),
+        image=kept.jpeg,
+        truth=None if true_mask is None else kept.truth,
         predicted_mask=None if predicted_mask is None else mask_png(predicted_mask),
-        overlap=None if true_mask is None else overlap_jpeg(image, true_mask, predicted_mask),
+        overlap=None if true_mask is None else overlap_jpeg(kept.image, true_mask, predicted_mask),
     )
 
 
-@lru_cache(maxsize=_KEPT_PHOTOS)
-def _photo(item: TruthItem, truth_sha256: str) -> tuple[RgbArray, bytes]:
-    """The image as the gallery shows it, as array and as JPEG. The same for every submission of a
-    class, as long as the truth has the same content."""
+@lru_cache(maxsize=_KEPT_IMAGES)
+def _kept(item: TruthItem, truth_sha256: str) -> _Kept:
+    """Kept as long as the truth has the same content."""
     del truth_sha256
     image = _shrunk(_read_image(item), SIDE_PX)
-    return image, photo_jpeg(image)
+    return _Kept(image, photo_jpeg(image))
 
 
 def _iou(true_mask: MaskArray | None, predicted_mask: MaskArray | None) -> float | None:
