@@ -107,11 +107,11 @@ def _from_folder(folder: Path, metadata: Mapping[str, Any]) -> Iterator[Arrival]
     elif match := _MOODLE.fullmatch(folder.name):
         ids = {"moodle": match["id"], "moodle_folder": folder.name}
         about = _moodle(folder, "", match["name"], ids)
+    elif is_written_by_grader(folder):
+        return
     else:
         about = Arrival(folder, "", members=(Member(name=folder.name),))
     files = [path for path in sorted(folder.rglob("*")) if _is_file(path)]
-    if is_written_by_grader(folder):
-        return
     archives = [path for path in files if path.suffix.lower() in _ARCHIVES]
     # An archive among other files is one of them, unless it lies at the top as the student left it.
     chosen = [path for path in archives if path.parent == folder] or (

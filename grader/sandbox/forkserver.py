@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from grader.errors import SandboxError
 from grader.sandbox.launch import Entry
-from grader.sandbox.process import inside_program, sealed_file, start_helper
+from grader.sandbox.process import Companion, inside_program, sealed_file
 
 _WAIT_SECONDS = 20.0
 _MESSAGE_BYTES = 16
@@ -67,34 +67,24 @@ class ForkServer:
     """A started one."""
 
     def __init__(self) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program, code = inside_program("libc", "enter", "forkserver")
         try:
-            with theirs:
-                self._popen = start_helper([*program, str(theirs.fileno())], theirs.fileno(), code)
+            self._companion = Companion(program, code)
         finally:
             os.close(code)
-        self._control.settimeout(_WAIT_SECONDS)
+        self._companion.control.settimeout(_WAIT_SECONDS)
+        self.end = self._companion.end
 
     def start(self, order: Entry, descriptors: Sequence[int]) -> tuple[int, int]:
         """A new process's id and a descriptor of it. Raises OSError when this server is no more."""
-        sent = sealed_file(marshal.dumps(dict(order)))
+        control, sent = self._companion.control, sealed_file(marshal.dumps(dict(order)))
         try:
-            socket.send_fds(self._control, [b"start"], [sent, *descriptors])
+            socket.send_fds(control, [b"start"], [sent, *descriptors])
             message, given, _, _ = socket.recv_fds(
-                self._control, _MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC
+                control, _MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC
             )
         finally:
             os.close(sent)
         if not message:
             raise ConnectionResetError("the process that starts sandboxes has ended")
         return int(message), given[0]
-
-    def end(self) -> None:
-        """End it, and whatever it has started."""
-        self._control.close()
-        try:
-            self._popen.wait(_WAIT_SECONDS)
-        finally:
-            self._popen.kill()
-            self._popen.wait()

@@ -26,7 +26,7 @@ from grader.errors import SandboxError
 from grader.sandbox.interpreter import find_interpreter
 from grader.sandbox.landlock import READ, build_landlock, landlock_abi
 from grader.sandbox.launch import Confinement
-from grader.sandbox.process import sealed_file, start_helper
+from grader.sandbox.process import Companion, sealed_file
 from grader.sandbox.seccomp import decoder_filter
 from grader.sandbox.syscalls import syscall_numbers
 
@@ -42,9 +42,8 @@ class Helper:
     """A started helper: `words` are its command but for the control socket's descriptor."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._popen = start_helper([*words, str(theirs.fileno())], theirs.fileno())
+        companion = Companion(words)
+        self._control, self.end = companion.control, companion.end
 
     def answer(
         self, order: Confinement, question: bytes, seconds: float = _ANSWER_SECONDS
@@ -76,15 +75,6 @@ class Helper:
             return self._control.recv(_MESSAGE_BYTES) == b"ended"
         except OSError:
             return False
-
-    def end(self) -> None:
-        """End it, and a copy that still runs with it."""
-        self._control.close()
-        try:
-            self._popen.wait(_END_SECONDS)
-        finally:
-            self._popen.kill()
-            self._popen.wait()
 
 
 _idle: dict[str, list[Helper]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import socket
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -97,19 +98,35 @@ def ask_version(program: str) -> str:
     return completed.stdout.strip()
 
 
-def start_helper(argv: Sequence[str], *descriptors: int) -> Child:
-    """Start one of the grader's own helpers, which inherits `descriptors` and nothing else, and
-    which no signal of the terminal reaches. Raises SandboxError when that fails."""
-    try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PYTHONDONTWRITEBYTECODE": "1"},
-            pass_fds=descriptors,
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SandboxError(f"{argv[0]} could not be started: {error}") from error
+class Companion:
+    """One of the grader's own helpers: a started program, which no signal of the terminal reaches,
+    and the socket to it, `control`. It ends when that is closed."""
+
+    def __init__(self, words: Sequence[str], *descriptors: int) -> None:
+        """Start `words`, to which the number of its end of the socket is added; it inherits that
+        and `descriptors`, and nothing else. Raises SandboxError when that fails."""
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._child = subprocess.Popen(
+                    [*words, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={"PYTHONDONTWRITEBYTECODE": "1"},
+                    pass_fds=[theirs.fileno(), *descriptors],
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.control.close()
+            raise SandboxError(f"{words[0]} could not be started: {error}") from error
+
+    def end(self) -> None:
+        """End it, and whatever it has started."""
+        self.control.close()
+        try:
+            self._child.wait(_WAIT_SECONDS)
+        finally:
+            self._child.kill()
+            self._child.wait()

@@ -21,6 +21,16 @@ def definition(tmp_path: Path) -> Path:
     return tmp_path / "a2" / "assignment.toml"
 
 
+def _refused(definition: Path, old: str, new: str) -> DefinitionError:
+    """What is said of the definition with `new` in place of `old`."""
+    text = definition.read_text("utf-8")
+    assert old in text
+    definition.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_assignment(str(definition))
+    return caught.value
+
+
 @pytest.mark.parametrize("assignment", builtin_ids())
 def test_every_definition_that_comes_with_the_grader_is_valid(assignment: str) -> None:
     loaded = load_assignment(assignment)
@@ -65,16 +75,12 @@ def test_ail721_a2_is_worth_two_and_a_half_twice() -> None:
 def test_a_wrong_definition_names_file_and_line(
     definition: Path, old: str, new: str, line_holds: str | None, says: str
 ) -> None:
-    text = definition.read_text("utf-8")
-    assert old in text
-    definition.write_text(text.replace(old, new, 1), "utf-8")
-    with pytest.raises(DefinitionError) as caught:
-        load_assignment(str(definition))
-    assert says in caught.value.message
-    assert str(definition) in caught.value.message
+    refused = _refused(definition, old, new)
+    assert says in refused.message
+    assert str(definition) in refused.message
     if line_holds is not None:
-        assert caught.value.line is not None
-        line = definition.read_text("utf-8").splitlines()[caught.value.line - 1]
+        assert refused.line is not None
+        line = definition.read_text("utf-8").splitlines()[refused.line - 1]
         assert line_holds in line
 
 
@@ -135,9 +141,5 @@ def test_lines_are_found_through_tables_and_arrays_of_tables() -> None:
 def test_a_slip_in_a_definition_is_told_how_to_mend(
     definition: Path, old: str, new: str, hint: str
 ) -> None:
-    text = definition.read_text("utf-8")
-    assert old in text
-    definition.write_text(text.replace(old, new, 1), "utf-8")
-    with pytest.raises(DefinitionError) as caught:
-        load_assignment(str(definition))
-    assert hint in caught.value.hint
+    refused = _refused(definition, old, new)
+    assert hint in refused.hint

@@ -493,6 +493,19 @@ def test_what_the_grader_wrote_among_the_submissions_is_none(tmp_path: Path) -> 
     assert list(_by_key(read_submissions(tmp_path, A2))) == ["2023AIB2080"]
 
 
+def test_nobody_is_passed_over_for_files_that_are_called_like_the_graders(tmp_path: Path) -> None:
+    for name in (
+        "Asha Rao_101_assignsubmission_file/report.html",
+        "Li Wei_102_assignsubmission_file/class.sqlite",
+        "2023AIB2080/class.sqlite",
+        "2023AIB2080/train.py",
+    ):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text("x = 1")
+    found = _by_key(read_submissions(tmp_path / "in", A2))
+    assert set(found) == {"moodle-101", "moodle-102", "2023AIB2080"}
+
+
 def test_an_online_text_beside_files_is_no_second_submission(tmp_path: Path) -> None:
     _zip(tmp_path / "Asha Rao_101_assignsubmission_file" / "2022AIZ8170.zip")
     for name in ("Asha Rao_101", "Li Wei_102"):

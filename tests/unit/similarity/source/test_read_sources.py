@@ -73,6 +73,9 @@ def test_what_the_grader_has_written_is_no_submission(tmp_path: Path) -> None:
     (tmp_path / "reports" / "2023AIB2080").mkdir(parents=True)
     (tmp_path / "reports" / "2023AIB2080" / "report.json").touch()
     assert [found.name for found in find_submissions(tmp_path)] == ["a"]
+    # nobody hides behind a name of the grader's
+    (tmp_path / "results" / "model.py").write_text("x = 1")
+    assert [found.name for found in find_submissions(tmp_path)] == ["a", "results"]
 
 
 def test_a_folder_that_is_none_says_so(tmp_path: Path) -> None:
