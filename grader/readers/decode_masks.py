@@ -14,10 +14,12 @@ values and trusts none of it.
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +41,8 @@ READY = b"ready\n"
 
 _MAX_TEXT_CHARS = 300
 # Of the formats that are read; MPO is what some JPEGs turn out to be.
+_REHEARSALS = 3
+_LITTLE_PX = (8, 8)
 _PLUGINS = ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
 
 
@@ -161,6 +165,25 @@ def prepare() -> None:
     """Import what decoding would import on the way, when the process can no longer load code."""
     for name in _PLUGINS:
         import_module(f"PIL.{name}ImagePlugin")
+    _little_images()
+
+
+def rehearse() -> None:
+    """Decode little images of the formats that masks have: a process that has just been copied
+    does everything slowly for the first time, and this one does so before anybody waits for it."""
+    for name, data in _little_images():
+        for _ in range(_REHEARSALS):
+            decode_mask(data, name)
+
+
+@cache
+def _little_images() -> tuple[tuple[str, bytes], ...]:
+    images = []
+    for name, kind in (("little.png", "PNG"), ("little.jpg", "JPEG")):
+        written = io.BytesIO()
+        Image.new("L", _LITTLE_PX, 255).save(written, kind)
+        images.append((name, written.getvalue()))
+    return tuple(images)
 
 
 def serve(requested: BinaryIO, answered: BinaryIO) -> None:

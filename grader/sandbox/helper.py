@@ -3,9 +3,9 @@
 To start an interpreter and to import an image library takes ten times as long as to decode a
 submission's masks. So a helper is started once, imports what it needs, and from then on only
 divides (`grader.sandbox.inside.confined`): every request is answered by a fresh copy of it, which
-gives up everything but computing before it meets the first strange byte, and which is dead before
-its answer is used. The helper itself reads no request and no answer, nothing flows back to it from
-its copies, and so a copy that was taken over is the last one that is.
+stands ready, gives up everything but computing before it meets the first strange byte, and is dead
+before its answer is used. The helper itself reads no request and no answer, nothing flows back to
+it from its copies, and so a copy that was taken over is the last one that is.
 """
 
 from __future__ import annotations
@@ -85,10 +85,11 @@ os.register_at_fork(after_in_child=_idle.clear)
 def answer_of(module: str, question: bytes, folder: Path) -> bytes:
     """What one of the grader's own helpers answers, whatever became of it.
 
-    `module` is a decoder of strangers' bytes with the functions `prepare()` and `serve(requested,
-    answered)`; between the two, its process gives up everything but reading below `folder` and
-    answering. It limits its own memory and time, and is given no variables of the grader's
-    environment; its answer is for the caller to doubt. Several threads may ask at the same time.
+    `module` is a decoder of strangers' bytes with the functions `prepare()`, `rehearse()` and
+    `serve(requested, answered)`; before the last one, its process gives up everything but reading
+    below `folder` and answering. It limits its own memory and time, and is given no variables of
+    the grader's environment; its answer is for the caller to doubt. Several threads may ask at the
+    same time.
     """
     order = confinement(folder)
     waiting = _idle.setdefault(module, [])
