@@ -36,12 +36,7 @@ _AGREED_OPACITY = 0.45
 _WRONG_OPACITY = 0.85
 _STRIPE_PX = 4  # a power of two
 _DIMMED = 0.45  # share of the image's own colour that is left under the paint
-_COLOURS = ((0, 0, 0), AGREED_RGB, EXTRA_RGB, STRIPE_RGB, MISSED_RGB)
-_OPACITIES = np.array(
-    [[0], [_AGREED_OPACITY], *([[_WRONG_OPACITY]] * 3)], dtype=np.float32
-)  # (5, 1)
-_LEFT = 1 - _OPACITIES
-_PAINT = _OPACITIES * np.array(_COLOURS, dtype=np.float32) + 0.5  # (5, 3), rounds when cut off
+
 _PHOTO_QUALITY = 82
 _OVERLAP_QUALITY = 80
 # Colour at full resolution: the stripes and edges of the overlap are what is looked at.
@@ -141,17 +136,45 @@ def overlap_jpeg(
     """
     small = _shrunk(image, side_px)
     grey = cv2.cvtColor(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    base = cv2.addWeighted(small, _DIMMED, grey, 1 - _DIMMED, 0)
+    base = _uint8(cv2.addWeighted(small, _DIMMED, grey, 1 - _DIMMED, 0))
     size_px = _small_size(truth.shape, side_px)
     true_mask = _fitted(truth, size_px)
     guess = np.zeros_like(true_mask) if predicted is None else _fitted(predicted, size_px)
-    rows, columns = np.ogrid[: true_mask.shape[0], : true_mask.shape[1]]
-    stripes = (rows + columns) & _STRIPE_PX == 0
-    # 0 neither, 1 both, 2 prediction only, 3 and 4 truth only: an index into the paints below.
-    kind = np.where(guess, np.where(true_mask, 1, 2), np.where(true_mask, 3 + stripes, 0))
-    drawn = base * np.take(_LEFT, kind, axis=0) + np.take(_PAINT, kind, axis=0)
+    paints = _paints(*true_mask.shape)
+    agreed = cv2.addWeighted(base, 1 - _AGREED_OPACITY, paints.agreed, _AGREED_OPACITY, 0)
+    colours = cv2.copyTo(paints.missed, _bytes(true_mask), paints.extra.copy())
+    wrong = cv2.addWeighted(base, 1 - _WRONG_OPACITY, colours, _WRONG_OPACITY, 0)
+    cv2.copyTo(agreed, _bytes(true_mask & guess), base)
+    cv2.copyTo(wrong, _bytes(true_mask ^ guess), base)
     encoding = [*_jpeg(_OVERLAP_QUALITY), *_FULL_COLOUR]
-    return _encoded(".jpg", drawn.astype(np.uint8), encoding)
+    return _encoded(".jpg", base, encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class _Paints:
+    """(H, W, 3) each: what lies over the image where the masks agree, where only the prediction is
+    foreground, and where only the truth is."""
+
+    agreed: RgbArray
+    extra: RgbArray
+    missed: RgbArray
+
+
+@lru_cache(maxsize=8)
+def _paints(height_px: int, width_px: int) -> _Paints:
+    shape = (height_px, width_px, 3)
+    rows, columns = np.ogrid[:height_px, :width_px]
+    stripes = ((rows + columns) & _STRIPE_PX == 0)[..., None]
+    return _Paints(
+        agreed=np.full(shape, AGREED_RGB, np.uint8),
+        extra=np.full(shape, EXTRA_RGB, np.uint8),
+        missed=np.where(stripes, MISSED_RGB, STRIPE_RGB).astype(np.uint8),
+    )
+
+
+def _bytes(mask: MaskArray) -> npt.NDArray[np.uint8]:
+    """The same memory, as OpenCV takes masks."""
+    return mask.view(np.uint8)
 
 
 def _read_image(item: TruthItem) -> RgbArray:
