@@ -53,6 +53,12 @@ _SILENT: dict[str, Any] = {
     # These wake every process, twenty times a second and oftener, to draw curves of itself.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
+    # Dask's own, but for a threshold that gives every freed array back to the system at once.
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
 }
 # Ctrl-C reaches every process of the terminal; the workers are ended by their parent instead.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
