@@ -14,7 +14,7 @@ AP is the average precision of the planted pairs; recall is that at the first fa
 are those of the whole command, the memory that of all its processes together. Peers and the
 minifier run where PEERS_PYTHON (else this interpreter) has them: on the first class of the shorter
 length, and for the costs up to PEERS_UP_TO lines; a row without their number says what was not run.
-Without arguments all of it takes about six minutes on two cores, most of them the peers'.
+Without arguments all of it takes about eight minutes on two cores, most of them the peers'.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from benchmarks.similarity_classes.planted import (
 SEEDS = (20260, 20261, 20262)
 CLASS_SIZE, LENGTHS = 80, (350, 600)
 # Peer → the largest class, in lines, whose costs it is measured on: its time grows with the square.
-PEERS_UP_TO = {"copydetect": 50_000, "compare50": 100_000}
+PEERS_UP_TO = {"copydetect": 50_000, "compare50": 400_000}
 PEERS = tuple(PEERS_UP_TO)
 MINIFIER = "python_minifier"
 AP_GOALS = {"standard": 0.99, "hard": 0.95, "rewritten": 0.95, "minified": 0.95}
@@ -58,6 +58,9 @@ RECALL_GOALS = {"hard": 0.90, "rewritten": 0.90, "minified": 0.90}
 # real class of 200 has, and is what the goal of 6 s is about
 COSTS = {(50, 400): 3.0, (100, 400): 4.0, (200, 400): 6.0, (500, 400): 12.0, (200, 2500): 6.0}
 MEMORY_GOAL_MB = 300.0
+# How fast a machine is belongs to no goal in seconds: where the last one was set, on a real class,
+# compare50 took 15 s.
+BESIDE_COMPARE50 = {(200, 2500): 6 / 15}
 
 PROGRAMS = Path(__file__).parent / "similarity_classes"
 PEERS_PYTHON = os.environ.get("PEERS_PYTHON", sys.executable)
@@ -261,7 +264,8 @@ def costs(sizes: tuple[tuple[int, int], ...]) -> list[Row]:
                     continue
                 result = peer_scores(tool, folder, scratch)
                 if result is not None:
-                    rows.append(row(f"{title} / {tool}", seconds, result[1], "s", at_most=1.0))
+                    most = BESIDE_COMPARE50.get((number, lines), 1.0)
+                    rows.append(row(f"{title} / {tool}", seconds, result[1], "s", at_most=most))
                     rows.append(row(f"{title}, peak / {tool}", peak, result[2], "MB"))
     return rows
 
