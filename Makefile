@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 GRADER := $(VENV)/bin/grader
-# Two workers: the suite mixes torch (which uses every core by itself) with many small processes.
+# Two workers: the suite mixes torch with many small processes. One thread each: torch would use
+# every core by itself, and two of them would wait for each other.
 WORKERS ?= 2
 ENTRY_NUMBER ?=
 ASSIGNMENT ?= ail721-a2
@@ -28,7 +29,7 @@ demo: env  ## fixtures, a packed zip, its score and the report
 	$(PY) -m fixtures.demo $(DEMO)
 
 test: env lint  ## everything that has to hold: style, types, units, acceptance, attacks
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: env  ## style and types alone
 	$(VENV)/bin/ruff check .
