@@ -15,7 +15,7 @@ import click
 from grader.classroom.records import State
 from grader.classroom.store import open_store
 from grader.cli.options import EXIT_MET, EXIT_NOT_MET, PATH, RESULTS
-from grader.cli.output import check_out, write_whole
+from grader.cli.output import check_out, tell_written, write_whole
 from grader.errors import UsageError
 from grader.findings import listed
 
@@ -98,7 +98,7 @@ def export(
         path = out or results / "marks.csv"
         _write_csv(entries, path)
         handed_in = sum(entry.state is not State.ABSENT for entry in entries)
-        click.echo(f"{path}: {_submissions(handed_in)}")
+        tell_written(path, _submissions(handed_in))
         sys.exit(EXIT_MET)
     unplaced = _FORMS[form](chosen, results, worksheet, column, out)
     sys.exit(EXIT_NOT_MET if _say_left_out(chosen, unplaced) else EXIT_MET)
@@ -134,7 +134,7 @@ def _canvas(
 
 def _write_filled(filled: Filled, path: Path) -> tuple[Entry, ...]:
     write_whole(path, filled.text)
-    click.echo(f"{path}: {filled.filled} rows filled")
+    tell_written(path, f"{filled.filled} rows filled")
     for line in filled.kept:
         click.echo(f"left as it is: {line}", err=True)
     return filled.unplaced
@@ -163,7 +163,7 @@ def _feedback_zip(
     path = out or results / "feedback.zip"
     sheet = None if worksheet is None else read_worksheet(worksheet)
     unplaced = write_feedback_zip(chosen.entries, path, sheet)
-    click.echo(f"{path}: a page for {_submissions(len(chosen.entries))}")
+    tell_written(path, f"a page for {_submissions(len(chosen.entries))}")
     if len(unplaced) == len(chosen.entries) and sheet is None:
         return ()  # the class did not come from Moodle, and nobody said that it goes there
     return unplaced

@@ -95,6 +95,15 @@ def write_whole(path: Path, content: str) -> None:
         ) from error
 
 
+def tell_written(path: Path, what: str) -> None:
+    """Say what is in the file `path` now; on stderr where that file is stdout itself."""
+    try:
+        is_stdout = os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # a folder without rights, or a stdout that is no file
+        is_stdout = False
+    click.echo(f"{path}: {what}", err=is_stdout)
+
+
 @contextlib.contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
     """Show on a terminal which stage runs; silent elsewhere."""

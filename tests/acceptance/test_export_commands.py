@@ -77,6 +77,14 @@ def test_csv_holds_everybody(grader: Run, results: Path, tmp_path: Path) -> None
     assert done.stdout == f"{tmp_path / 'm.csv'}: {STUDENTS} submissions\n"
 
 
+def test_a_csv_on_stdout_is_nothing_but_the_csv(grader: Run, results: Path, tmp_path: Path) -> None:
+    grader("export", results, "--format", "csv", "--out", tmp_path / "m.csv")
+    done = grader("export", results, "--format", "csv", "--out", "/dev/stdout")
+    assert done.returncode == 0
+    assert done.stdout == (tmp_path / "m.csv").read_bytes().decode()
+    assert done.stderr == f"/dev/stdout: {STUDENTS} submissions\n"
+
+
 def test_moodle_in_place_says_whom_it_leaves_out(
     grader: Run, results: Path, tmp_path: Path
 ) -> None:
