@@ -64,8 +64,12 @@ PLANS = {
     ),
 }
 AUGMENTATIONS = {
-    "long": Augmentation(min_area=0.25, rotation_degrees=30.0, erase=0.25, cutmix=0.3),
-    "short": Augmentation(min_area=0.5, rotation_degrees=15.0, erase=0.0, cutmix=0.0),
+    "long": Augmentation(
+        min_area=0.25, rotation_degrees=30.0, colour_detail=1.5, erase=0.25, cutmix=0.3
+    ),
+    "short": Augmentation(
+        min_area=0.5, rotation_degrees=15.0, colour_detail=1.5, erase=0.0, cutmix=0.0
+    ),
 }
 
 

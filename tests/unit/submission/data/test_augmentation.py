@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from data.augmentation import (
     erase_squares,
     jitter_colours,
     random_views,
+    sharpen_colours,
 )
 from data.pixel_store import PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
@@ -87,6 +90,30 @@ def test_contrast_turns_around_each_images_own_level() -> None:
     assert ratio.std(dim=(1, 2, 3)).max() < 1e-3
     assert ratio.mean(dim=(1, 2, 3)).std() > 0.01
     torch.testing.assert_close(after.mean(dim=(1, 2, 3)), before.mean(dim=(1, 2, 3)))
+
+
+def test_fine_colour_is_amplified_and_lightness_is_not(images: Tensor) -> None:
+    before = images.float()
+    after = sharpen_colours(before.clone(), replace(OFF, colour_detail=1.5), rng())
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    torch.testing.assert_close((after * luma).sum(1), (before * luma).sum(1), rtol=0, atol=1e-2)
+    assert not torch.allclose(after, before, atol=1.0)
+
+    # Columns of +1 and -1 in a colour without lightness: a 3 x 3 mean leaves a third of it,
+    # turned round, so a detail of 4/3.
+    colour = torch.tensor([1.0, -0.299 / 0.587, 0.0]).view(1, 3, 1, 1)
+    stripes = colour * (1 - 2.0 * (torch.arange(12) % 2)).view(1, 1, 1, 12).expand(64, 1, 12, 12)
+    drawn = torch.empty(64).uniform_(0.0, 1.5, generator=rng(3)).view(-1, 1, 1, 1)
+    sharpened = sharpen_colours(stripes.clone(), replace(OFF, colour_detail=1.5), rng(3))
+    inside = (..., slice(1, -1))
+    expected = (stripes * (1 + drawn * 4 / 3))[inside]
+    torch.testing.assert_close(sharpened[inside], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_colour_has_no_detail() -> None:
+    plain = torch.rand(4, 3, 1, 1).expand(4, 3, 9, 9).clone()
+    sharpened = sharpen_colours(plain.clone(), replace(OFF, colour_detail=1.5), rng())
+    torch.testing.assert_close(sharpened, plain, rtol=0, atol=1e-6)
 
 
 def test_erased_squares_have_the_side_that_was_asked_for() -> None:
