@@ -30,7 +30,14 @@ from models.loading import load_network
 from segmentation.mask_files import resized
 from segmentation.overlap import centred_ellipse, foreground_iou, read_mask
 from segmentation.refinement import REFINEMENTS, Mask, Pixels
-from segmentation.subject import EXPLAINER, REFINEMENT, THRESHOLD, smoothed
+from segmentation.subject import (
+    EXPLAINER,
+    REFINEMENT,
+    THRESHOLD,
+    brought_to,
+    mask_side_px,
+    smoothed,
+)
 from segmentation.thresholds import THRESHOLDS, Heatmap
 from training.files import sha256, write_atomically
 
@@ -43,13 +50,13 @@ Scores = dict[tuple[str, str, str], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class MaskedSet:
-    """Images at the network's side, their true masks at their own size, and the network that the
-    images are shown to."""
+    """Images at the side at which masks are made and as the network takes them, their true masks at
+    their own size, and the network."""
 
     name: str
     checkpoint_sha256: str
     network: torch.nn.Module
-    pixels: npt.NDArray[np.uint8]  # (N, S, S, 3)
+    pixels: npt.NDArray[np.uint8]  # (N, M, M, 3)
     inputs: torch.Tensor  # (N, 3, S, S), normalised
     masks: tuple[Mask, ...]
 
@@ -69,26 +76,30 @@ def load_set(name: str, checkpoint: Path, images: Path, masks: Path) -> MaskedSe
     if not paired:
         raise SubmissionError(f"{masks}: no mask has the name of an image in {images}")
     loaded = load_network(checkpoint, Path(__file__).resolve().parent)
-    pixels = np.stack([read_rgb(path, loaded.size_px) for path, _ in paired])
-    tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    side_px = mask_side_px(loaded.size_px)
+    shown = np.stack([read_rgb(path, loaded.size_px) for path, _ in paired])
+    tensor = torch.from_numpy(shown).permute(0, 3, 1, 2)
     return MaskedSet(
         name=name,
         checkpoint_sha256=sha256(checkpoint.read_bytes()),
         network=fold_batch_norm(loaded.network),
-        pixels=pixels,
+        pixels=np.stack([read_rgb(path, side_px) for path, _ in paired]),
         inputs=scaled(tensor, loaded.mean, loaded.std),
         masks=tuple(read_mask(path) for _, path in paired),
     )
 
 
 def heatmaps_of(data: MaskedSet, explainer: str, batch_size: int = 8) -> list[Heatmap]:
-    """Smoothed heatmaps of the predicted class."""
+    """Smoothed heatmaps of the predicted class, at the side at which masks are made."""
     found: list[Heatmap] = []
     for inputs in data.inputs.split(batch_size):
         with torch.no_grad():
             targets = data.network(inputs).argmax(1)
-        found += [smoothed(h) for h in EXPLAINERS[explainer](data.network, inputs, targets).numpy()]
-    return found
+        found += list(EXPLAINERS[explainer](data.network, inputs, targets).numpy())
+    return [
+        smoothed(brought_to(heatmap, pixels))
+        for heatmap, pixels in zip(found, data.pixels, strict=True)
+    ]
 
 
 def score(data: MaskedSet, explainers: Sequence[str]) -> Scores:
@@ -143,7 +154,8 @@ def tables(data: MaskedSet, scores: Scores) -> list[str]:
     lines = [
         f"### {data.name}: {len(data.masks)} images",
         "",
-        f"Checkpoint with sha256 `{data.checkpoint_sha256}`, images of {data.pixels.shape[1]} px.",
+        f"Checkpoint with sha256 `{data.checkpoint_sha256}`, images of {data.inputs.shape[2]} px, "
+        f"masks made at {data.pixels.shape[1]} px.",
         "",
         "| | mean IoU | median | 10th percentile |",
         "|---|---|---|---|",

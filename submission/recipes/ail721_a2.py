@@ -29,7 +29,7 @@ from models.loading import ClassNames, find_class_names, load_network
 from models.resnet import ResNet, ResNetConfig, count_layers, count_parameters
 from options import list_training_files, require_at_least, require_learning_rate
 from segmentation.mask_files import resized, write_mask
-from segmentation.subject import segment
+from segmentation.subject import mask_side_px, segment
 from training.devices import choose_compute, make_deterministic
 from training.distributed import join_group, leave_group
 from training.files import make_folder, sha256
@@ -55,7 +55,8 @@ PLANS = {
     "short": Plan(
         stages=(
             Stage(size_px=48, store_px=64, share=0.30, batch_size=32),
-            Stage(size_px=64, store_px=96, share=0.45, batch_size=32),
+            Stage(size_px=64, store_px=96, share=0.20, batch_size=32),
+            Stage(size_px=80, store_px=96, share=0.25, batch_size=32, crop_px=64),
             Stage(size_px=96, store_px=128, share=0.15, batch_size=32),
             Stage(size_px=128, store_px=144, share=0.07, batch_size=32, crop_px=112),
             Stage(size_px=224, store_px=224, share=0.03, batch_size=32, crop_px=192),
@@ -248,9 +249,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A test image as the network takes it, and the size that its mask must have."""
+    """A test image as the network takes it and as its mask is made, and the size that the mask
+    must have."""
 
     pixels: npt.NDArray[np.uint8]  # (size_px, size_px, 3)
+    fine: npt.NDArray[np.uint8]  # (mask_side_px, mask_side_px, 3)
     width_px: int
     height_px: int
 
@@ -287,7 +290,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             inputs = scaled(tensor, loaded.mean, loaded.std)
             logits, heatmaps = attribute_layers(network, inputs)
             targets = logits.argmax(1)
-            masks = pool.map(segment, pixels, heatmaps.cpu().numpy())
+            fine = [found.fine for _, found in readable]
+            masks = pool.map(segment, fine, heatmaps.cpu().numpy())
             for (image, found), mask in zip(readable, masks, strict=True):
                 _save_mask(mask, found, mask_folder / image.name)
             for (image, _), target in zip(readable, targets.tolist(), strict=True):
@@ -302,7 +306,12 @@ def _open(image: TestImage, size_px: int) -> _Opened | None:
     except UnreadableImage as error:
         print(f"warning: {image.path}: skipped, unreadable: {error}", file=sys.stderr)
         return None
-    return _Opened(np.asarray(stretched(whole, size_px)), whole.width, whole.height)
+    return _Opened(
+        np.asarray(stretched(whole, size_px)),
+        np.asarray(stretched(whole, mask_side_px(size_px))),
+        whole.width,
+        whole.height,
+    )
 
 
 def _save_mask(mask: npt.NDArray[np.bool_], opened: _Opened, path: Path) -> None:

@@ -17,7 +17,7 @@ from segmentation.refinement import (
     grab_cut,
     largest_component,
 )
-from segmentation.subject import segment
+from segmentation.subject import mask_side_px, segment
 from segmentation.thresholds import THRESHOLDS, otsu
 
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12))
@@ -136,6 +136,21 @@ def test_the_subject_is_found_from_a_rough_heatmap(
     pixels, truth, heatmap = scene
     assert foreground_iou(segment(pixels, heatmap), truth) > 0.97
     assert foreground_iou(heatmap > otsu(heatmap), truth) < 0.8
+
+
+def test_a_small_heatmap_gives_a_mask_with_the_image_s_own_edges(
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    pixels, truth, heatmap = scene
+    small = cv2.resize(heatmap, (32, 24), interpolation=cv2.INTER_AREA)
+    mask = segment(pixels, small)
+    assert mask.shape == truth.shape
+    assert foreground_iou(mask, truth) > 0.97
+
+
+def test_masks_are_made_at_the_network_s_side_or_a_larger_one() -> None:
+    assert mask_side_px(224) == 224
+    assert mask_side_px(80) == mask_side_px(64) > 80
 
 
 def test_the_same_image_gives_the_same_mask(
