@@ -135,9 +135,11 @@ class _Numbers:
                     self.names[index] = item.id
             return len(target.elts) + offset - 1
         name = _plain_name(target)
+        if not name:
+            return None
         for node in ast.walk(value):
-            number = self._argv_index(node, scope) if isinstance(node, ast.expr) else None
-            if number is not None and name:
+            number = self._argv_index(node, scope) if isinstance(node, ast.Subscript) else None
+            if number is not None:
                 self.names[number] = self.names.get(number) or name
         return None
 
