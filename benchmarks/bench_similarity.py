@@ -14,7 +14,7 @@ AP is the average precision of the planted pairs; recall is that at the first fa
 are those of the whole command, the memory that of all its processes together. Peers and the
 minifier run where PEERS_PYTHON (else this interpreter) has them: on the first class of the shorter
 length, and for the costs up to PEERS_UP_TO lines; a row without their number says what was not run.
-Without arguments all of it takes about eight minutes on two cores, most of them the peers'.
+Without arguments all of it takes about six minutes on two cores, most of them the peers'.
 """
 
 from __future__ import annotations

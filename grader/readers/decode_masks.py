@@ -40,9 +40,9 @@ from grader.readers.regular_file import RefusedFileError, read_regular_file
 READY = b"ready\n"
 
 _MAX_TEXT_CHARS = 300
-# Of the formats that are read; MPO is what some JPEGs turn out to be.
 _REHEARSALS = 3
 _LITTLE_PX = (8, 8)
+# Of the formats that are read; MPO is what some JPEGs turn out to be.
 _PLUGINS = ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
 
 

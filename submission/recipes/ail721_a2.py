@@ -64,8 +64,8 @@ PLANS = {
         peak_learning_rate=0.1,
     ),
 }
-# What a plan's epochs suffice for: a network that has seen forty of them at 64 px is better there
-# than after a few at 128 px.
+# What a plan's epochs suffice for: a network that has learnt at 64 px is better there than after a
+# few more epochs at 128 px.
 SIDES_PX = {"long": 224, "short": 80}
 AUGMENTATIONS = {
     "long": Augmentation(
