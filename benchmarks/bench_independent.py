@@ -143,7 +143,7 @@ def ours(
     names = sorted(truth.classes)
     labels = dict(evaluation.labels)
     outputs = [names.index(labels[item.staged_name]) for item in truth.items]
-    return evaluation.preprocessing, outputs
+    return evaluation.preprocessing.id, outputs
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

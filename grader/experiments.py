@@ -347,9 +347,7 @@ class _Experiments:
         areas: dict[str, tuple[float, float]] = {}
         trivial: dict[str, tuple[float, float]] = {}
         if state.loaded is not None and state.evaluation is not None:
-            areas, trivial = deletion_and_insertion(
-                state.loaded, state.evaluation, state.spec, items, heatmaps
-            )
+            areas, trivial = deletion_and_insertion(state.loaded, state.evaluation, items, heatmaps)
         side_px = (
             int(output.options.get("side_px", 0)) or next(iter(heatmaps.values())).heat.shape[0]
         )

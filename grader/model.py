@@ -209,6 +209,8 @@ class Preprocessing:
 class CheckpointSpec:
     """How a checkpoint is evaluated without the student's code.
 
+    `other_sides_px`: sides of the network's input that are tried where `preprocessing` does not
+    explain the student's labels.
     With several of them each is an experiment: `case` names the command that runs it, `history` the
     role of its training log, `builtin_allowed` says whether ready-made normalisation layers are,
     and `voided_by` are the finding codes that make its measurements void.
@@ -219,6 +221,7 @@ class CheckpointSpec:
     limits: RunLimits
     constraints: Mapping[str, Any]
     preprocessing: tuple[Preprocessing, ...]
+    other_sides_px: tuple[int, ...] = ()
     id: str = "checkpoint"
     title: str = ""
     case: str = ""
@@ -561,7 +564,7 @@ class IndependentEvaluation:
     """The checkpoint evaluated by the grader's own network on the same images."""
 
     shape: ResNetShape
-    preprocessing: str
+    preprocessing: Preprocessing
     accuracy: float | None
     agreement: float | None  # with the student's labels, in [0, 1]
     labels: Mapping[str, str]  # staged name → label

@@ -538,6 +538,7 @@ class _Loader:
             limits=_run_limits(part.get("limits", {})),
             constraints=part.get("constraints", {}),
             preprocessing=tuple(ways),
+            other_sides_px=tuple(part.get("other_sides_px", ())),
         )
 
 

@@ -6,6 +6,7 @@ PIL's antialiased bilinear resize is what `torchvision.transforms.Resize` calls 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,17 @@ def decode_image(path: Path) -> Pixels:
         raise TruthError(
             f"{path}: this image cannot be read: {error}", hint="replace or remove the file"
         ) from error
+
+
+def at_side(way: Preprocessing, side_px: int) -> Preprocessing:
+    """`way` for a network that takes another side; what is around its crop shrinks or grows."""
+    return replace(
+        way,
+        id=f"{way.id}-at-{side_px}",
+        title=f"{way.title}; at {side_px} px",
+        size_px=side_px,
+        resize_px=round(way.resize_px * side_px / way.size_px),
+    )
 
 
 def resize_image(pixels: Pixels, way: Preprocessing) -> Pixels:

@@ -178,7 +178,7 @@ def _candidates(report: Report) -> list[_Candidate]:
         )
         for row in report.independent.candidates
     ]
-    chosen = report.independent.preprocessing
+    chosen = report.independent.preprocessing.id
     rows.sort(key=lambda row: (-row.fit, row.preprocessing != chosen))
     best = next((index for index, row in enumerate(rows) if row.preprocessing == chosen), None)
     return [replace(row, is_chosen=index == best) for index, row in enumerate(rows)]

@@ -160,7 +160,7 @@ def _independent(evaluation: IndependentEvaluation) -> dict[str, Any]:
             "layers": shape.layers,
             "parameters": shape.parameters,
         },
-        "preprocessing": evaluation.preprocessing,
+        "preprocessing": evaluation.preprocessing.id,
         "class_order": evaluation.class_order,
         "accuracy": evaluation.accuracy,
         "agreement": evaluation.agreement,

@@ -147,7 +147,7 @@ def _add_evidence(page: Page, report: Report) -> None:
             f"Independent evaluation: the checkpoint (n = {checked.shape.n}, "
             f"{checked.shape.layers} layers, {checked.shape.parameters:,} parameters) has the "
             f"accuracy {figures.value(checked.accuracy)} and agrees with the submitted labels on "
-            f"{figures.percent(checked.agreement)} of the images ({checked.preprocessing})"
+            f"{figures.percent(checked.agreement)} of the images ({checked.preprocessing.id})"
         )
 
 

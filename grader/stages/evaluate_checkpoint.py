@@ -7,7 +7,7 @@ normalisation — is looked for among short lists, by what explains the student'
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,15 +21,17 @@ from grader.model import (
     Finding,
     IndependentEvaluation,
     LoadedCheckpoint,
+    Preprocessing,
     Truth,
     TruthItem,
 )
 from grader.networks.check_weights import check_weights
 from grader.networks.class_order import ClassOrder, consistency, known_orders, label_key
 from grader.networks.classify import Classifier
-from grader.networks.prepare_image import decode_image, normalise_pixels, resize_image
+from grader.networks.prepare_image import at_side, decode_image, normalise_pixels, resize_image
 from grader.networks.read_shape import ReadNetwork, read_shape
 from grader.networks.resnet_6n2 import (
+    Form,
     build_resnet,
     fits_images,
     multiplications,
@@ -38,7 +40,7 @@ from grader.networks.resnet_6n2 import (
 )
 from grader.readers.regular_file import RefusedFileError
 from grader.readers.safetensors_file import SafetensorsFile, read_safetensors
-from grader.stages.try_candidates import Candidate, try_candidates
+from grader.stages.try_candidates import Candidate, Tried, try_candidates
 
 # Below this share of equal labels, other explanations are looked for …
 _AGREES = 0.95
@@ -47,6 +49,8 @@ _EXPLAINS = 0.8
 _ENOUGH_IMAGES = 20
 # Predictions that agree less often than this with every candidate come from something else.
 _DISAGREES = 0.9
+# Images that a network sees at every second of the other sides.
+_SIDE_IMAGES = 16
 # Batches that evaluate.py files go through; in training mode the batch changes the result.
 _BATCH_SIZES = (1, 32)
 _TRAINING_MODE_IMAGES = 64
@@ -146,13 +150,16 @@ def _candidates(network: ReadNetwork, spec: CheckpointSpec) -> tuple[list[Candid
         allowed = spec.constraints.get("norm", ())
         allowed = {allowed} if isinstance(allowed, str) else set(allowed)
         forms = tuple(f for f in forms if f.norm.partition("-")[0] in allowed) or forms
-    candidates = [Candidate(way, form) for form in forms for way in spec.preprocessing]
-    fitting = [
-        c
-        for c in candidates
-        if fits_images(network, c.form, c.way.size_px)
-        and (c.way.resize != "none" or takes_any_size(network))
-    ]
+    other_sides = [at_side(way, side) for way in spec.preprocessing for side in spec.other_sides_px]
+    fitting: list[Candidate] = []
+    for ways in (spec.preprocessing, other_sides):
+        fitting = fitting or [
+            Candidate(way, form)
+            for form in forms
+            for way in ways
+            if fits_images(network, form, way.size_px)
+            and (way.resize != "none" or takes_any_size(network))
+        ]
     if not fitting:
         return [], "the normalisation has a scale for each pixel of images of another size"
     costs = [multiplications(network, c.form, c.way.size_px) for c in fitting]
@@ -216,21 +223,23 @@ class _Evaluation:
             for form in dict.fromkeys(candidate.form for candidate in candidates)
         }
         start = time.perf_counter()
-        tried = try_candidates(
-            candidates,
-            classifiers,
-            [item.image for item in self.items],
-            lambda outputs: max(self.known.hits(outputs, order) for order in self.orders),
-        )
+        tried = [self._try(candidates, classifiers, self.items)]
+        best = self._best(tried[0].finished)
+        explained = best if best.share >= _AGREES else self._by_consistency(tried[0].finished, best)
+        if explained.count and explained.share < _AGREES:
+            tried += self._at_other_sides(explained, classifiers)
+            every = [candidate for one in tried for candidate in one.candidates]
+            # What ran in several races counts as it did in the one that showed it most images.
+            every.sort(key=lambda c: len(c.outputs))
+            candidates = list({(c.way.id, c.form): c for c in every}.values())
+            explained = self._better(explained, [c for one in tried for c in one.finished])
         seconds = time.perf_counter() - start
-        best = self._best(tried.finished)
-        explained = best if best.share >= _AGREES else self._by_consistency(tried.finished, best)
         findings = self._order_findings(explained, path)
         order = self._right_order(explained)
         rows = [self._row(candidate, explained.order, order) for candidate in candidates]
         if self.student is not None and explained.share < _AGREES:
-            more, noted = self._disagreement(explained, path)
-            rows += more
+            more_rows, noted = self._disagreement(explained, path)
+            rows += more_rows
             findings += noted
         shape, form = self.network.shape, explained.candidate.form
         if shape.norm == "unknown":
@@ -243,13 +252,13 @@ class _Evaluation:
         names = (order.names[output] for output in outputs)
         evaluation = IndependentEvaluation(
             shape=shape,
-            preprocessing=explained.candidate.way.id,
+            preprocessing=explained.candidate.way,
             accuracy=right / labelled if labelled else None,
             agreement=equal / compared if compared else None,
             labels=dict(zip((item.staged_name for item in self.items), names, strict=True)),
             candidates=tuple(rows),
             class_order=order.told_by,
-            images_per_second=tried.classified / seconds,
+            images_per_second=sum(one.classified for one in tried) / seconds,
         )
         return evaluation, tuple(findings)
 
@@ -268,9 +277,75 @@ class _Evaluation:
             return first if best.interval[0] <= first.interval[1] else best
         return best
 
+    def _better(self, explained: _Explanation, others: Sequence[Candidate]) -> _Explanation:
+        """One of `others` where it explains more than `explained`, by the rule of `_best`."""
+        complete = (c for c in others if len(c.outputs) == len(self.items))
+        best = max(map(self._explain, complete), key=lambda e: e.share, default=explained)
+        needed = explained.share if self.student is not None else explained.interval[1]
+        reached = best.share if self.student is not None else best.interval[0]
+        return best if reached > needed else explained
+
+    def _at_other_sides(
+        self, explained: _Explanation, classifiers: dict[Form, Classifier]
+    ) -> list[Tried]:
+        """Races among the sides of the network's input that the definition does not spell out.
+
+        First every second side on a few images, in the way that explained most so far; then the
+        best of them and its neighbours on all images; then every way at the best side.
+        """
+        form, usual = explained.candidate.form, explained.candidate.way
+        sides_px = [
+            side
+            for side in sorted(self.spec.other_sides_px)
+            if fits_images(self.network, form, side)
+            and multiplications(self.network, form, side) <= _MAX_MULTIPLICATIONS
+        ]
+        if usual.resize == "none" or not sides_px:
+            return []
+
+        def race(indices: Iterable[int], items: Sequence[TruthItem]) -> Tried:
+            ways = [at_side(usual, sides_px[index]) for index in indices]
+            return self._try([Candidate(way, form) for way in ways], classifiers, items)
+
+        coarse = race(range(0, len(sides_px), 2), self.items[:_SIDE_IMAGES])
+        most = self._score(coarse.finished[0].outputs)
+        near = {
+            index + step
+            for index, candidate in zip(range(0, len(sides_px), 2), coarse.candidates, strict=True)
+            for step in (-1, 0, 1)
+            if self._score(candidate.outputs) == most and 0 <= index + step < len(sides_px)
+        }
+        fine = race(sorted(near), self.items)
+        best_px = fine.finished[0].way.size_px
+        ways = self._distinct(at_side(way, best_px) for way in self.spec.preprocessing)
+        candidates = [Candidate(way, f) for f in classifiers for way in ways]
+        return [self._try(candidates, classifiers, self.items), fine, coarse]
+
+    @staticmethod
+    def _distinct(ways: Iterable[Preprocessing]) -> list[Preprocessing]:
+        """Each that resizes, once: ways that differ in nothing but their side have become one."""
+        known: dict[Preprocessing, Preprocessing] = {}
+        for way in ways:
+            if way.resize != "none":
+                known.setdefault(replace(way, id="", title=""), way)
+        return list(known.values())
+
+    def _try(
+        self,
+        candidates: Sequence[Candidate],
+        classifiers: dict[Form, Classifier],
+        items: Sequence[TruthItem],
+    ) -> Tried:
+        images = [item.image for item in items]
+        return try_candidates(candidates, classifiers, images, self._score)
+
+    def _score(self, outputs: Sequence[int]) -> tuple[int, int]:
+        return max(self.known.hits(outputs, order) for order in self.orders)
+
     def _place(self, candidate: Candidate) -> int:
-        """Where the definition names its preprocessing."""
-        return self.spec.preprocessing.index(candidate.way)
+        """Where the definition names its preprocessing; after all others where it does not."""
+        ways = self.spec.preprocessing
+        return ways.index(candidate.way) if candidate.way in ways else len(ways)
 
     def _row(
         self, candidate: Candidate, explaining: ClassOrder, right: ClassOrder

@@ -25,7 +25,6 @@ from grader.metrics.heatmaps import (
 )
 from grader.metrics.load import load_metric
 from grader.model import (
-    CheckpointSpec,
     Finding,
     IndependentEvaluation,
     LoadedCheckpoint,
@@ -153,7 +152,6 @@ def _findings(evidence: HeatmapEvidence, heatmaps: Heatmaps, side_px: int) -> li
 def deletion_and_insertion(
     loaded: LoadedCheckpoint,
     evaluation: IndependentEvaluation,
-    spec: CheckpointSpec,
     items: Sequence[TruthItem],
     heatmaps: Heatmaps,
 ) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]:
@@ -162,7 +160,7 @@ def deletion_and_insertion(
     The probability is the grader's network's for the class that it predicts for the whole image;
     taken-away pixels become the mean colour, put-back ones start from a blurred image.
     """
-    way = next(way for way in spec.preprocessing if way.id == evaluation.preprocessing)
+    way = evaluation.preprocessing
     network = _network(loaded, evaluation)
     areas: dict[str, tuple[float, float]] = {}
     trivial: dict[str, tuple[float, float]] = {}
@@ -185,7 +183,7 @@ def _network(loaded: LoadedCheckpoint, evaluation: IndependentEvaluation) -> Res
     shapes = {name: array.shape for name, array in weights.tensors.items()}
     reading = read_shape(shapes, loaded.module_classes)
     rows = [
-        row for row in evaluation.candidates if row["preprocessing"] == evaluation.preprocessing
+        row for row in evaluation.candidates if row["preprocessing"] == evaluation.preprocessing.id
     ]
     if reading.network is None or not rows:
         return None

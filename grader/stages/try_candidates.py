@@ -37,9 +37,11 @@ Score = Callable[[Sequence[int]], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """`finished`: those candidates that saw every image, best first; `classified`: images run
-    through a network, over all candidates; `rechecked`: those that the plain network decided."""
+    """`candidates`: all of them; `finished`: those that saw every image, best first; `classified`:
+    images run through a network, over all candidates; `rechecked`: those that the plain network
+    decided."""
 
+    candidates: tuple[Candidate, ...]
     finished: tuple[Candidate, ...]
     classified: int
     rechecked: int
@@ -78,7 +80,7 @@ def try_candidates(
             active = _still_possible(active, score)
     # A stable sort: of equals the definition's first one is the best.
     active.sort(key=lambda candidate: -score(candidate.outputs)[0])
-    return Tried(tuple(active), classified, rechecked)
+    return Tried(tuple(candidates), tuple(active), classified, rechecked)
 
 
 @dataclass(frozen=True, slots=True)

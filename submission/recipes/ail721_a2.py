@@ -68,13 +68,15 @@ PLANS = {
 # few more epochs at 128 px.
 SIDES_PX = {"long": 224, "short": 80}
 AUGMENTATIONS = {
-    "long": Augmentation(
+    "strong": Augmentation(
         min_area=0.25, rotation_degrees=30.0, colour_detail=1.5, erase=0.25, cutmix=0.3
     ),
-    "short": Augmentation(
+    "light": Augmentation(
         min_area=0.5, rotation_degrees=15.0, colour_detail=1.5, erase=0.0, cutmix=0.0
     ),
 }
+# A dozen epochs from random weights do not suffice to learn from cut and mixed images.
+DEFAULT_AUGMENTATIONS = {"long": "strong", "short": "light"}
 
 
 # --------------------------------------------------------------------------- train
@@ -113,6 +115,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
     parser.add_argument("--plan", choices=sorted(PLANS), help="default: long on a GPU")
     parser.add_argument(
+        "--augmentation",
+        choices=sorted(AUGMENTATIONS),
+        help="how far images are changed (default: strong with the plan long, light with short)",
+    )
+    parser.add_argument(
         "--holdout",
         type=float,
         default=0.03,
@@ -146,7 +153,7 @@ def train(arguments: argparse.Namespace) -> None:
     settings = Settings(
         plan=plan,
         budget=Budget(arguments.epochs, None if minutes is None else usable_seconds(minutes)),
-        augmentation=AUGMENTATIONS[plan_name],
+        augmentation=AUGMENTATIONS[arguments.augmentation or DEFAULT_AUGMENTATIONS[plan_name]],
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         seed=arguments.seed,

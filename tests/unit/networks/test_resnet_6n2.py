@@ -13,6 +13,7 @@ from fixtures.checkpoints.students import (
     as_saved,
     images_of,
     make_student,
+    normalise_pixels,
     shapes_of,
 )
 from grader.networks.read_shape import ReadNetwork, read_shape
@@ -124,30 +125,10 @@ def test_forms_are_those_that_the_tensors_leave_open(norm: str, expected: set[st
     assert {form.groups for form in forms if form.norm == "group"} <= {8, 4, 2}
 
 
-class _PixelNorm(nn.Module):
-    """A layer normalisation with a scale for each pixel, as students write it."""
-
-    def __init__(self, channels: int, side: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.rand(channels, side, side))
-        self.bias = nn.Parameter(torch.rand(channels, side, side))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.layer_norm(x, x.shape[1:], self.weight, self.bias)
-
-
 @pytest.mark.parametrize("side", [24, 25])
 def test_a_scale_for_each_pixel_ties_the_network_to_one_size(side: int) -> None:
     student = make_student(Plan(norm="none"))
-    student.bn1 = _PixelNorm(8, side)
-    sides = {8: side, 16: (side + 1) // 2, 32: (side + 3) // 4}
-    for stage in (student.layer1, student.layer2, student.layer3):
-        for block in stage:
-            channels = block.conv2.out_channels
-            block.bn1 = _PixelNorm(channels, sides[channels])
-            block.bn2 = _PixelNorm(channels, sides[channels])
-            if hasattr(block, "shortcut"):
-                block.shortcut[1] = _PixelNorm(channels, sides[channels])
+    normalise_pixels(student, side)
     state = as_saved(student)
     network = read_shape(shapes_of(state)).network
     assert network is not None

@@ -177,7 +177,8 @@ def test_of_the_ways_to_run_the_checkpoint_one_is_chosen_and_stands_first() -> N
         {"preprocessing": "b", "title": "way B", "form": "padded", "images": 24, "agreement": 0.9},
         {"preprocessing": "b", "title": "way B", "form": "plain", "images": 24, "agreement": 0.95},
     ]
-    independent = replace(report.independent, preprocessing="b", candidates=tuple(ways))
+    chosen = replace(report.independent.preprocessing, id="b")
+    independent = replace(report.independent, preprocessing=chosen, candidates=tuple(ways))
     shown = html(replace(report, independent=independent))
     rows = re.findall(r"<tr( class=\"chosen\")?><th scope=\"row\">(way .)", shown)
     assert rows == [(' class="chosen"', "way B"), ("", "way B"), ("", "way A")]

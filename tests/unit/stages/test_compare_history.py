@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from grader.model import CheckedLayout, IndependentEvaluation, ResNetShape, Truth, TruthItem
+from grader.model import (
+    CheckedLayout,
+    IndependentEvaluation,
+    Preprocessing,
+    ResNetShape,
+    Truth,
+    TruthItem,
+)
 from grader.stages.compare_history import ReadLog, compare_log, read_log, same_logs
 
 SHAPE = ResNetShape(1, 2, (16, 32, 64), 3, 3, "projection", "batch", 8, 1000)
@@ -36,8 +43,9 @@ def _evaluated(right: int, count: int = 40) -> tuple[IndependentEvaluation, Trut
         item.staged_name: str(item.label) if i < right else "ba"[i % 2]
         for i, item in enumerate(items)
     }
+    way = Preprocessing("x", "x", "none", 8, 8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     evaluation = IndependentEvaluation(
-        SHAPE, "x", right / count, None, labels, (), "the alphabet", 1.0
+        SHAPE, way, right / count, None, labels, (), "the alphabet", 1.0
     )
     return evaluation, Truth(items, ("a", "b"), "the definition", "0" * 64, 0)
 

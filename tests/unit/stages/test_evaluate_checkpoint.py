@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import transforms
 
-from fixtures.checkpoints.students import Plan, Student, make_student
+from fixtures.checkpoints.students import Plan, Student, make_student, normalise_pixels
 from grader.assignments.load import load_assignment
 from grader.errors import InternalFault, TruthError
 from grader.model import (
@@ -54,7 +54,13 @@ PIPELINES: dict[str, list[Any]] = {
     "raw": [transforms.Resize((SIZE_PX, SIZE_PX))],
     "crop": [transforms.Resize(30), transforms.CenterCrop(SIZE_PX)],
     "native": [],
+    "half-at-36": [transforms.Resize((36, 36))],
+    "raw-at-36": [transforms.Resize((36, 36))],
+    "crop-at-36": [transforms.Resize(45), transforms.CenterCrop(36)],
 }
+# Sides that the ways of the definition do not have.
+AT_OTHER_SIDES = ("half-at-36", "raw-at-36", "crop-at-36")
+SIDES_PX = (12, 18, 30, 36, 48)
 SPEC = CheckpointSpec(
     role="checkpoint",
     network="resnet_6n2",
@@ -80,7 +86,7 @@ class Course:
     truth: Truth
 
     def tensors(self, way: str) -> list[Tensor]:
-        normalise = [] if way == "raw" else [transforms.Normalize(HALF, HALF)]
+        normalise = [] if way.startswith("raw") else [transforms.Normalize(HALF, HALF)]
         pipeline = transforms.Compose([*PIPELINES[way], transforms.ToTensor(), *normalise])
         return [pipeline(Image.open(item.image)) for item in self.truth.items]
 
@@ -102,11 +108,11 @@ class Course:
         return LoadedCheckpoint("resnet_model.pth", "", "state_dict", path, None, (), **more)
 
 
-def balanced(course: Course, plan: Plan = PLAN, seed: int = 0) -> Student:
+def balanced(course: Course, plan: Plan = PLAN, way: str = "half") -> Student:
     """A network whose outputs all come up, and differ from one preprocessing to the next."""
-    student = make_student(plan, seed)
+    student = make_student(plan)
     with torch.no_grad():
-        logits = torch.stack([student(x.unsqueeze(0))[0] for x in course.tensors("half")])
+        logits = torch.stack([student(x.unsqueeze(0))[0] for x in course.tensors(way)])
         scale = 1.0 / logits.std(dim=0)
         student.fc.weight.mul_(scale.unsqueeze(1))
         student.fc.bias.sub_(logits.mean(dim=0)).mul_(scale)
@@ -157,7 +163,7 @@ def only(way: str) -> CheckpointSpec:
 # --------------------------------------------------------------------------- predictions
 
 
-@pytest.mark.parametrize("way", PIPELINES)
+@pytest.mark.parametrize("way", [way.id for way in WAYS if way.id in PIPELINES])
 @pytest.mark.parametrize("norm", ["batch", "none", "batch-instance"])
 def test_every_label_is_the_plain_loops(course: Course, way: str, norm: str) -> None:
     network = balanced(course, replace(PLAN, norm=norm))
@@ -178,12 +184,13 @@ def test_accuracy_and_agreement_are_counted(course: Course, student: Student) ->
     assert findings == []
 
 
-@pytest.mark.parametrize("way", PIPELINES)
+@pytest.mark.parametrize("way", [way.id for way in WAYS if way.id in PIPELINES])
 def test_the_preprocessing_that_the_student_used_is_found(
     course: Course, student: Student, way: str
 ) -> None:
-    evaluation, findings = evaluate(course, student, course.labels(student, way))
-    assert evaluation.preprocessing == way
+    spec = replace(SPEC, other_sides_px=SIDES_PX)  # nothing is left for them to explain
+    evaluation, findings = evaluate(course, student, course.labels(student, way), spec)
+    assert evaluation.preprocessing.id == way
     assert evaluation.agreement == 1.0
     assert findings == []
     rows = {row["preprocessing"]: row for row in evaluation.candidates}
@@ -210,7 +217,7 @@ def test_without_any_labels_the_definitions_first_way_is_taken(
         course.truth, items=tuple(replace(item, label=None) for item in course.truth.items)
     )
     evaluation, findings = evaluate(course, student, None, truth=unlabelled)
-    assert evaluation.preprocessing == "half"
+    assert evaluation.preprocessing.id == "half"
     assert evaluation.accuracy is None
     assert evaluation.agreement is None
     assert evaluation.labels == course.labels(student, "half")
@@ -224,12 +231,74 @@ def test_by_the_truth_another_way_has_to_be_surely_better(course: Course, studen
 
     raw = course.labels(student, "raw")
     evaluation, _ = evaluate(course, student, None, truth=truth_of(raw))
-    assert evaluation.preprocessing == "raw"
+    assert evaluation.preprocessing.id == "raw"
     # Half of the images bear out one way, half of them another: no reason to prefer one.
     half = course.labels(student, "half")
     mixed = {name: (raw if int(name[4:12], 16) % 2 else half)[name] for name in raw}
     evaluation, _ = evaluate(course, student, None, truth=truth_of(mixed))
-    assert evaluation.preprocessing == "half"
+    assert evaluation.preprocessing.id == "half"
+
+
+# --------------------------------------------------------------------------- other sides
+
+
+@pytest.mark.parametrize("way", AT_OTHER_SIDES)
+def test_a_side_that_the_definition_does_not_spell_out_is_found(course: Course, way: str) -> None:
+    student = balanced(course, way=way)
+    labels = course.labels(student, way)
+    evaluation, _ = evaluate(course, student, labels)
+    assert evaluation.agreement is not None
+    assert evaluation.agreement < 0.95
+    evaluation, findings = evaluate(course, student, labels, replace(SPEC, other_sides_px=SIDES_PX))
+    assert evaluation.preprocessing.id == way
+    assert evaluation.preprocessing.size_px == 36
+    assert evaluation.agreement == 1.0
+    assert evaluation.labels == labels
+    assert findings == []
+    rows = [row for row in evaluation.candidates if row["preprocessing"] == way]
+    assert [(row["images"], row["agreement"]) for row in rows] == [(COUNT, 1.0)]
+    assert rows[0]["title"] == f"{way.partition('-')[0]}; at 36 px"
+
+
+def test_predictions_of_something_else_are_no_side(course: Course, student: Student) -> None:
+    shuffled = list(course.labels(student, "half-at-36").values())
+    random.Random(0).shuffle(shuffled)
+    labels = dict(zip(course.labels(student), shuffled, strict=True))
+    evaluation, findings = evaluate(course, student, labels, replace(SPEC, other_sides_px=SIDES_PX))
+    assert [finding.code for finding in findings] == ["checkpoint.disagrees"]
+    assert len(evaluation.labels) == COUNT
+    tried = {row["preprocessing"].rpartition("-at-")[2] for row in evaluation.candidates}
+    assert tried >= {"12", "30", "48"}
+
+
+def test_by_the_truth_another_side_has_to_be_surely_better(
+    course: Course, student: Student
+) -> None:
+    spec = replace(SPEC, other_sides_px=SIDES_PX)
+    there, usual = course.labels(student, "half-at-36"), course.labels(student)
+
+    def evaluate_by(labels: Mapping[str, str]) -> str:
+        items = (replace(item, label=labels[item.staged_name]) for item in course.truth.items)
+        truth = replace(course.truth, items=tuple(items))
+        return evaluate(course, student, None, spec, truth=truth)[0].preprocessing.id
+
+    assert evaluate_by(there) == "half-at-36"
+    assert evaluate_by({k: (there if i % 2 else usual)[k] for i, k in enumerate(usual)}) == "half"
+
+
+def test_a_network_that_is_tied_to_another_side_is_run_at_it(course: Course) -> None:
+    network = make_student(replace(PLAN, norm="none"))
+    normalise_pixels(network, 36)
+    labels = course.labels(network, "half-at-36")
+    checkpoint = course.checkpoint(network)
+    evaluation, (finding,) = evaluate_checkpoint(checkpoint, SPEC, course.truth, labels)
+    assert evaluation is None
+    assert "images of another size" in finding.message
+    evaluation, _ = evaluate(course, network, labels, replace(SPEC, other_sides_px=SIDES_PX))
+    assert {row["preprocessing"] for row in evaluation.candidates} >= {"half-at-36", "raw-at-36"}
+    assert evaluation.agreement == 1.0
+    evaluation, _ = evaluate(course, network, None, replace(SPEC, other_sides_px=SIDES_PX))
+    assert evaluation.preprocessing.size_px == 36
 
 
 def test_labels_in_another_spelling_agree(course: Course, student: Student) -> None:
@@ -484,7 +553,7 @@ def test_on_real_images_it_equals_a_plain_float32_loop(tmp_path: Path) -> None:
             items.append(TruthItem(name, staged, path, name.split("/")[1], None))
     spec = load_assignment("ail721-a2").checkpoint
     assert spec is not None
-    spec = replace(spec, preprocessing=spec.preprocessing[:1])
+    spec = replace(spec, preprocessing=spec.preprocessing[:1], other_sides_px=())
     read_checkpoint(SHARED / "resnet14_state_dict.pth", tmp_path, 1 << 28)
     loaded = LoadedCheckpoint("x.pth", "", "state_dict", tmp_path / WEIGHTS_NAME, None, ())
     truth = Truth(tuple(items), classes, "folders", "", 0)
