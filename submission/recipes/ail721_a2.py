@@ -56,7 +56,7 @@ PLANS = {
         stages=(
             Stage(size_px=48, store_px=64, share=0.30, batch_size=32),
             Stage(size_px=64, store_px=96, share=0.20, batch_size=32),
-            Stage(size_px=80, store_px=96, share=0.25, batch_size=32, crop_px=64),
+            Stage(size_px=72, store_px=96, share=0.25, batch_size=32, crop_px=64),
             Stage(size_px=96, store_px=128, share=0.15, batch_size=32),
             Stage(size_px=128, store_px=144, share=0.07, batch_size=32, crop_px=112),
             Stage(size_px=224, store_px=224, share=0.03, batch_size=32, crop_px=192),
@@ -66,7 +66,7 @@ PLANS = {
 }
 # What a plan's epochs suffice for: a network that has learnt at 64 px is better there than after a
 # few more epochs at 128 px.
-SIDES_PX = {"long": 224, "short": 80}
+SIDES_PX = {"long": 224, "short": 72}
 AUGMENTATIONS = {
     "strong": Augmentation(
         min_area=0.25, rotation_degrees=30.0, colour_detail=1.5, erase=0.25, cutmix=0.3
