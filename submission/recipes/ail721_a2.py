@@ -150,10 +150,11 @@ def train(arguments: argparse.Namespace) -> None:
     minutes = arguments.minutes
     if minutes is None and arguments.epochs is None:
         minutes = COURSE_MINUTES
+    augmentation = AUGMENTATIONS[arguments.augmentation or DEFAULT_AUGMENTATIONS[plan_name]]
     settings = Settings(
         plan=plan,
         budget=Budget(arguments.epochs, None if minutes is None else usable_seconds(minutes)),
-        augmentation=AUGMENTATIONS[arguments.augmentation or DEFAULT_AUGMENTATIONS[plan_name]],
+        augmentation=augmentation,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         seed=arguments.seed,
@@ -191,6 +192,7 @@ def train(arguments: argparse.Namespace) -> None:
         "device": compute.describe(),
         "torch": torch.__version__,
         "plan": asdict(plan),
+        "augmentation": asdict(augmentation),
     }
     if group.is_first:
         print(

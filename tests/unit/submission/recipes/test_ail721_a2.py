@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,13 +105,18 @@ def test_a_run_starts_from_another_runs_weights(
     def weights(name: str) -> torch.Tensor:
         return torch.load(tmp_path / name / "resnet_model.pth", weights_only=True)["fc.weight"]
 
+    def said(name: str) -> dict[str, Any]:
+        return json.loads((tmp_path / name / "metadata.json").read_text())
+
     assert train("first", "--epochs", 1, "--seed", 1).returncode == 0
     start = tmp_path / "first" / "resnet_model.pth"
-    done = train("second", "--epochs", 1, "--seed", 2, "--lr", 1e-9, "--start-from", start)
+    still = ("--lr", 1e-9, "--augmentation", "strong", "--start-from", start)
+    done = train("second", "--epochs", 1, "--seed", 2, *still)
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(weights("second"), weights("first"), rtol=0, atol=1e-6)
-    said = json.loads((tmp_path / "second" / "metadata.json").read_text())["started_from_sha256"]
-    assert said == hashlib.sha256(start.read_bytes()).hexdigest()
+    assert said("second")["started_from_sha256"] == hashlib.sha256(start.read_bytes()).hexdigest()
+    assert said("first")["augmentation"]["cutmix"] == 0.0  # few epochs want a light one
+    assert said("second")["augmentation"]["cutmix"] > 0.0
 
     (folders / "CLASS A").rename(folders / "CLASS D")
     other = train("third", "--epochs", 1, "--start-from", start)
