@@ -278,12 +278,11 @@ class _Evaluation:
         return best
 
     def _better(self, explained: _Explanation, others: Sequence[Candidate]) -> _Explanation:
-        """One of `others` where it explains more than `explained`, by the rule of `_best`."""
+        """One of `others`, of which there are many, where it agrees or is surely better."""
         complete = (c for c in others if len(c.outputs) == len(self.items))
         best = max(map(self._explain, complete), key=lambda e: e.share, default=explained)
-        needed = explained.share if self.student is not None else explained.interval[1]
-        reached = best.share if self.student is not None else best.interval[0]
-        return best if reached > needed else explained
+        agrees = self.student is not None and best.share >= _AGREES
+        return best if agrees or best.interval[0] > explained.interval[1] else explained
 
     def _at_other_sides(
         self, explained: _Explanation, classifiers: dict[Form, Classifier]
