@@ -108,7 +108,9 @@ def _small(assignment: Assignment) -> Assignment:
         replace(way, size_px=NETWORK_INPUT_PX, resize_px=round(NETWORK_INPUT_PX * 8 / 7))
         for way in assignment.checkpoint.preprocessing
     )
-    return replace(assignment, checkpoint=replace(assignment.checkpoint, preprocessing=ways))
+    sides = (NETWORK_INPUT_PX // 2, NETWORK_INPUT_PX * 3 // 2)
+    checkpoint = replace(assignment.checkpoint, preprocessing=ways, other_sides_px=sides)
+    return replace(assignment, checkpoint=checkpoint)
 
 
 def _limited(assignment: Assignment, limits: Mapping[str, Any]) -> Assignment:

@@ -86,7 +86,8 @@ def small(assignment: Assignment, fixture: Fixture) -> Assignment:
 def _small_network(spec: CheckpointSpec) -> CheckpointSpec:
     ways = tuple(replace(way, size_px=INPUT_PX, resize_px=INPUT_PX) for way in spec.preprocessing)
     constraints = {**spec.constraints, "n": 1, "num_classes": 5}
-    return replace(spec, constraints=constraints, preprocessing=ways)
+    sides = (INPUT_PX // 2, INPUT_PX * 3 // 2)
+    return replace(spec, constraints=constraints, preprocessing=ways, other_sides_px=sides)
 
 
 @pytest.mark.timeout(900)  # six experiments are twenty starts of torch, each on a busy machine
