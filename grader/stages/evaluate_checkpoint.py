@@ -306,11 +306,12 @@ class _Evaluation:
             ways = [at_side(usual, sides_px[index]) for index in indices]
             return self._try([Candidate(way, form) for way in ways], classifiers, items)
 
-        coarse = race(range(0, len(sides_px), 2), self.items[:_SIDE_IMAGES])
+        every_second = range(0, len(sides_px), 2)
+        coarse = race(every_second, self.items[:_SIDE_IMAGES])
         most = self._score(coarse.finished[0].outputs)
         near = {
             index + step
-            for index, candidate in zip(range(0, len(sides_px), 2), coarse.candidates, strict=True)
+            for index, candidate in zip(every_second, coarse.candidates, strict=True)
             for step in (-1, 0, 1)
             if self._score(candidate.outputs) == most and 0 <= index + step < len(sides_px)
         }
