@@ -42,7 +42,7 @@ bench: env  ## every speed that is promised, each a ratio measured side by side
 col775-study: env  ## the second assignment's whole study in small, into docs/col775-study
 	OMP_NUM_THREADS=1 $(PY) -m fixtures.col775_study docs/col775-study --work build/col775-study
 
-attack: env  ## the attacks that take minutes
+attack: env  ## the attacks alone
 	$(PY) -m pytest -n 1 -m attack tests/attacks
 
 submit: env  ## pack submission/ as ENTRY_NUMBER.zip and check it as the course will

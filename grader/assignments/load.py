@@ -48,6 +48,7 @@ from grader.source.rules import parse_source_rules
 
 _HERE = Path(__file__).parent
 _MIB = 1024 * 1024
+_INTERPOLATION = "pil-bilinear"  # of a preprocessing that names none
 
 # What an argv template may name beside the roles: staged by grader.stages.run_cases.
 STAGED_NAMES = ("images", "train_images", "checkpoint_dir")
@@ -530,6 +531,7 @@ class _Loader:
                     resize_px=item.get("resize_px", item["size_px"]),
                     mean=tuple(item["mean"]),
                     std=tuple(item["std"]),
+                    interpolation=item.get("interpolation", _INTERPOLATION),
                 )
             )
         return CheckpointSpec(

@@ -27,8 +27,8 @@ gc.set_threshold(20_000)
 atexit.register(gc.freeze)
 
 # The extra "score" of pyproject.toml, by module name: a check alone goes without them.
-_SCORE_PACKAGES = {"cv2", "dask", "distributed", "numpy", "PIL", "safetensors", "torch"}
-_SCORE_PACKAGES |= {"torchvision"}
+_SCORE_PACKAGES = {"cryptography", "cv2", "dask", "distributed", "numpy", "PIL", "safetensors"}
+_SCORE_PACKAGES |= {"torch", "torchvision", "yaml"}
 
 # name → (module:attribute, what `grader --help` says of it)
 COMMANDS = {
@@ -105,7 +105,8 @@ class _Commands(click.Group):
             if error.name not in _SCORE_PACKAGES:
                 _report_defect(ctx, error)
             click.echo(f"grader: the package {error.name} is not installed", err=True)
-            click.echo("  → scoring and --smoke need: pip install 'vision-grader[score]'", err=True)
+            hint = "pip install '.[score]' in a copy of the grader's repository"
+            click.echo(f"  → scoring and --smoke need: {hint}", err=True)
             ctx.exit(EXIT_USAGE)
         except OSError as error:
             if error.errno != errno.ENOSPC:

@@ -214,7 +214,7 @@ def regrade(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    """Grade submissions again; without ENTRY, those whose zip, truth or definition has changed.
+    """Grade submissions again; without ENTRY, those whose zip, truth, definition or grader has changed.
 
     The results so far stay in the history, with who, when and why; adjustments stay in force.
     """

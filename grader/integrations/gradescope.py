@@ -26,7 +26,13 @@ _SETUP = """\
 set -euo pipefail
 apt-get update
 apt-get install -y --no-install-recommends python3 python3-venv bubblewrap
-python3 -m venv /autograder/venv
+python=python3
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  # Ubuntu 22.04, Gradescope's default image, has 3.10 by that name and 3.11 beside it.
+  apt-get install -y --no-install-recommends python3.11 python3.11-venv
+  python=python3.11
+fi
+"$python" -m venv /autograder/venv
 /autograder/venv/bin/pip install --require-hashes -r /autograder/source/{lock}
 /autograder/venv/bin/pip install --no-deps /autograder/source/grader-source
 /autograder/venv/bin/grader doctor || true
