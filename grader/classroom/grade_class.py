@@ -90,7 +90,7 @@ def grade_class(
             done=list(states.values()).count(State.DONE),
             parked=store.faults(),
             gone=tuple(key for key in states if key not in here),
-            absent=door.absent,
+            absent=store.absent(),
         )
 
 

@@ -20,6 +20,7 @@ from grader.classroom.layouts import Arrival, is_download, read_layout
 from grader.classroom.records import Absent, Door, Submitted
 from grader.classroom.roster import Person, read_roster
 from grader.classroom.tell_apart import join_teams, tell_apart, whole_teams
+from grader.classroom.tell_owners import tell_owners
 from grader.errors import UsageError
 from grader.findings import found, quoted
 from grader.model import Assignment
@@ -206,4 +207,5 @@ def _submitted(case: Case, key: str, assignment: Assignment) -> Submitted:
         late_seconds=late,
         platform_ids=case.platform_ids,
         findings=tuple(findings),
+        owners=tell_owners(case, assignment),
     )

@@ -14,6 +14,19 @@ from grader.model import Finding
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """One of the people whose submission it is: what an export needs to find that person's row.
+
+    `platform_ids` are this person's own: a Moodle participant number, a Canvas user id, a login.
+    """
+
+    name: str | None = None
+    entry_number: str | None = None
+    email: str | None = None
+    platform_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
     """One submission as it was found at the door.
 
@@ -21,7 +34,9 @@ class Submitted:
     else the platform's id, else the zip's stem; unique within a class.
     `late_seconds` is how long after the deadline it came; None where no time is known.
     `platform_ids` are what the exports need to find the person again (a Moodle participant
-    number, a Canvas user id, a Gradescope submission id).
+    number, a Canvas user id, a Gradescope submission id). `owners` are the people one by one,
+    whose names, addresses and ids stand together in the other fields; `owners_of` gives them also
+    where none are kept.
     """
 
     key: str
@@ -34,6 +49,7 @@ class Submitted:
     late_seconds: float | None = None
     platform_ids: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    owners: tuple[Owner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

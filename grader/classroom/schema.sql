@@ -1,4 +1,4 @@
--- The tables of class.sqlite, schema 2. Times are ISO 8601 in UTC, marks are exact decimals as text.
+-- The tables of class.sqlite, schema 3. Times are ISO 8601 in UTC, marks are exact decimals as text.
 
 CREATE TABLE class (
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -34,7 +34,8 @@ CREATE TABLE submission (
   fault TEXT,                         -- the grader's own, of the last attempt that failed
   running_since TEXT,
   running_on TEXT,
-  stage TEXT
+  stage TEXT,
+  owners TEXT NOT NULL DEFAULT '[]'   -- JSON list: whose it is, one by one
 ) STRICT;
 
 -- Who of the roster handed in nothing, by the last run that looked at the door.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from grader.classroom.marks import in_force, total, with_adjustments
+from grader.classroom.owners import still_absent
 from grader.classroom.progress import Running
 from grader.classroom.records import (
     Absent,
@@ -40,9 +41,11 @@ from grader.model import Finding
 
 FILE_NAME = "class.sqlite"
 REPORTS_FOLDER = "reports"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x47524144  # "GRAD", where file(1) looks for it
 _SCHEMA = Path(__file__).with_name("schema.sql")
+# Columns that came after their table: a table's name and the column as schema.sql has it.
+_LATER_COLUMNS = (("submission", "owners", "TEXT NOT NULL DEFAULT '[]'"),)
 _BUSY_SECONDS = 30.0
 
 
@@ -127,7 +130,7 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             hint="use the grader that wrote it, or a newer one; nothing was changed",
         )
     elif version < SCHEMA_VERSION:
-        _add_tables(connection)
+        _bring_up(connection)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -147,8 +150,8 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _add_tables(connection: sqlite3.Connection) -> None:
-    """Bring an earlier schema up to this one: since schema 1, tables were only added."""
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Bring an earlier schema up to this one: since schema 1, something was only ever added."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master")}
@@ -156,6 +159,10 @@ def _add_tables(connection: sqlite3.Connection) -> None:
             made = re.search(r"^CREATE (?:TABLE|INDEX) (\w+)", statement, re.MULTILINE)
             if made is not None and made[1] not in known:
                 connection.execute(statement)
+        for table, column, kind in _LATER_COLUMNS:
+            rows = connection.execute(f"PRAGMA table_info({table})")
+            if column not in {row["name"] for row in rows}:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -294,8 +301,11 @@ class Store:
     def enrol(self, door: Door, who: str) -> None:
         """Take in what was found at the door: new submissions wait, known ones are told anew.
 
-        Submissions that are no longer at the door stay as they are.
+        Submissions that are no longer at the door stay as they are, and whoever handed them in is
+        not absent.
         """
+        here = {one.key for one in door.submitted}
+        kept = [one for one in self.submitted() if one.key not in here]
         with self._transaction():
             self._connection.execute("DELETE FROM absent")
             self._connection.executemany(
@@ -309,7 +319,7 @@ class Store:
                         one.email,
                         json.dumps(dict(one.platform_ids)),
                     )
-                    for position, one in enumerate(door.absent)
+                    for position, one in enumerate(still_absent(door, kept))
                 ],
             )
             for position, one in enumerate(door.submitted):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from grader.classroom.records import Submitted
+from grader.classroom.records import Owner, Submitted
 from grader.errors import InternalFault
 from grader.model import Fault, Finding, Place, Severity
 from grader.render.json_report import finding_document
@@ -35,6 +36,7 @@ def values_of(submitted: Submitted) -> dict[str, Any]:
         "late_seconds": submitted.late_seconds,
         "platform_ids": json.dumps(dict(submitted.platform_ids)),
         "findings": json.dumps([finding_document(one) for one in submitted.findings]),
+        "owners": json.dumps([asdict(one) for one in submitted.owners]),
     }
 
 
@@ -52,6 +54,7 @@ def submitted_of(row: Mapping[str, Any]) -> Submitted:
         late_seconds=row["late_seconds"],
         platform_ids=json.loads(row["platform_ids"]),
         findings=tuple(_finding(one) for one in json.loads(row["findings"])),
+        owners=tuple(Owner(**one) for one in json.loads(row["owners"])),
     )
 
 

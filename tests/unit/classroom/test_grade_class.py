@@ -20,7 +20,7 @@ from grader.classroom.engine import Engine
 from grader.classroom.final_marks import SUPERSEDED, counting
 from grader.classroom.grade_class import Workers, grade_class, regrade
 from grader.classroom.progress import Progress
-from grader.classroom.records import Adjustment, Door, Setup, Submitted
+from grader.classroom.records import Absent, Adjustment, Door, Setup, Submitted
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
 from grader.stages.load_truth import load_truth, truth_masks
@@ -194,6 +194,17 @@ def test_what_is_gone_counts_no_more_when_the_same_person_has_handed_in_another(
     assert [one.submitted.key for one in chosen.superseded] == ["a"]
     assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
     assert [one.code for one in chosen.superseded[0].submitted.findings] == [SUPERSEDED]
+
+
+def test_who_has_handed_in_before_is_not_told_to_have_handed_in_nothing(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, _ = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, (first, second))
+    setup = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id, independent=False)
+    door = Door((second,), (Absent("a", "a", "Asha Rao"), Absent("d", "d", "Ben Ito")))
+    standing = grade_class(tmp_path / "results", setup, door, Workers(), _silent)
+    assert (standing.gone, [one.name for one in standing.absent]) == (("a",), ["Ben Ito"])
 
 
 def test_what_was_left_out_is_made_up_for_when_it_is_asked_for(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.classroom.records import Absent, Adjustment, Door, State, Submitted
+from grader.classroom.records import Absent, Adjustment, Door, Owner, State, Submitted
 from grader.classroom.store import FILE_NAME, SCHEMA_VERSION, make_store, open_store
 from grader.classroom.submission_row import submitted_of, values_of
 from grader.errors import InternalFault, UsageError
@@ -92,6 +92,7 @@ def test_a_submission_comes_back_as_it_was_put_in() -> None:
         late_seconds=12.5,
         platform_ids={"moodle": "4711"},
         findings=(found("zip.name", "another name", path="x.zip", line=3),),
+        owners=(Owner("Ünal, Ç.", "2023AIB2080", "u@example.org", {"moodle": "4711"}), Owner()),
     )
     assert submitted_of(values_of(one)) == one
     bare = Submitted(key="a", zip_path=Path("a.zip"), zip_name="a.zip")
@@ -158,13 +159,25 @@ def test_the_absent_are_those_of_the_last_look_at_the_door(tmp_path: Path) -> No
         assert store.absent() == ()
 
 
+def test_who_has_handed_in_before_is_not_absent(tmp_path: Path) -> None:
+    first, second = hand_in(tmp_path / "in", {"a": b"1", "b": b"2"})
+    asha, ben = Absent("a", "a", "Asha Rao"), Absent("c", "c", "Ben Ito")
+    with opened(tmp_path / "results") as store:
+        store.enrol(Door((first, second)), "ta")
+        store.enrol(Door((second,), (asha, ben)), "ta")
+        assert store.absent() == (ben,)
+        assert [one.submitted.key for one in store.entries()] == ["a", "b", "c"]
+
+
 def test_a_class_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     grade(tmp_path, hand_in(tmp_path / "in", {"a": b"1"}))
+    _changed(tmp_path, "ALTER TABLE submission DROP COLUMN owners")
     _changed(tmp_path, "DROP TABLE absent")
     _changed(tmp_path, "DROP TABLE comparison")
     _changed(tmp_path, "PRAGMA user_version = 1")
     with open_store(tmp_path) as store:
         assert store.absent() == ()
         assert store.states() == {"a": State.DONE}
+        assert [one.owners for one in store.submitted()] == [()]
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
