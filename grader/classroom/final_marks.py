@@ -62,6 +62,12 @@ class Counting:
     absent: tuple[Entry, ...]
 
     @property
+    def unexported(self) -> tuple[Entry, ...]:
+        """Those whose rows in a worksheet are theirs, though they get no marks. Who is superseded
+        has the row of the one that counts."""
+        return (*self.undecided, *self.ungraded, *self.absent)
+
+    @property
     def incomplete(self) -> tuple[Entry, ...]:
         """Of those that are exported: some marks are still a person's to give."""
         return tuple(

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from grader.findings import listed
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from grader.classroom.exports.filled import Filled
+    from grader.classroom.exports.filled import Filled, LeftOut
     from grader.classroom.final_marks import Counting
     from grader.classroom.records import Entry
     from grader.render.site.class_view import Cluster
@@ -100,8 +100,8 @@ def export(
         handed_in = sum(entry.state is not State.ABSENT for entry in entries)
         tell_written(path, _submissions(handed_in))
         sys.exit(EXIT_MET)
-    unplaced = _FORMS[form](chosen, results, worksheet, column, out)
-    sys.exit(EXIT_NOT_MET if _say_left_out(chosen, unplaced) else EXIT_MET)
+    left_out = _FORMS[form](chosen, results, worksheet, column, out)
+    sys.exit(EXIT_NOT_MET if _say_left_out(chosen, left_out, worksheet) else EXIT_MET)
 
 
 def _write_csv(entries: Sequence[Entry], path: Path) -> None:
@@ -112,37 +112,39 @@ def _write_csv(entries: Sequence[Entry], path: Path) -> None:
 
 def _moodle(
     chosen: Counting, _: Path, worksheet: Path | None, __: str | None, out: Path | None
-) -> Iterable[Entry]:
+) -> LeftOut:
     from grader.classroom.exports.moodle import fill_moodle
     from grader.classroom.exports.worksheet import read_worksheet
 
     assert worksheet is not None
-    filled = fill_moodle(read_worksheet(worksheet), chosen.entries)
+    filled = fill_moodle(read_worksheet(worksheet), chosen.entries, chosen.unexported)
     return _write_filled(filled, out or worksheet)
 
 
 def _canvas(
     chosen: Counting, _: Path, worksheet: Path | None, column: str | None, out: Path | None
-) -> Iterable[Entry]:
+) -> LeftOut:
     from grader.classroom.exports.canvas import fill_canvas
     from grader.classroom.exports.worksheet import read_worksheet
 
     assert worksheet is not None
-    filled = fill_canvas(read_worksheet(worksheet), chosen.entries, column)
+    sheet = read_worksheet(worksheet)
+    filled = fill_canvas(sheet, chosen.entries, column, chosen.unexported)
     return _write_filled(filled, out or worksheet)
 
 
-def _write_filled(filled: Filled, path: Path) -> tuple[Entry, ...]:
+def _write_filled(filled: Filled, path: Path) -> Filled:
     write_whole(path, filled.text)
     tell_written(path, f"{filled.filled} rows filled")
     for line in filled.kept:
         click.echo(f"left as it is: {line}", err=True)
-    return filled.unplaced
+    return filled
 
 
 def _gradescope(
     chosen: Counting, results: Path, _: Path | None, __: str | None, out: Path | None
-) -> Iterable[Entry]:
+) -> LeftOut:
+    from grader.classroom.exports.filled import LeftOut
     from grader.classroom.exports.gradescope import gradescope_files
 
     folder = out or results / "gradescope"
@@ -151,27 +153,26 @@ def _gradescope(
     for name, content in files.items():
         write_whole(folder / name, json.dumps(content, indent=2) + "\n")
     click.echo(f"{folder}: results.json for {_submissions(len(files))}")
-    return ()
+    return LeftOut()
 
 
 def _feedback_zip(
     chosen: Counting, results: Path, worksheet: Path | None, _: str | None, out: Path | None
-) -> Iterable[Entry]:
+) -> LeftOut:
     from grader.classroom.exports.feedback_zip import write_feedback_zip
+    from grader.classroom.exports.filled import LeftOut
     from grader.classroom.exports.worksheet import read_worksheet
 
     path = out or results / "feedback.zip"
     sheet = None if worksheet is None else read_worksheet(worksheet)
-    unplaced = write_feedback_zip(chosen.entries, path, sheet)
-    tell_written(path, f"a page for {_submissions(len(chosen.entries))}")
-    if len(unplaced) == len(chosen.entries) and sheet is None:
-        return ()  # the class did not come from Moodle, and nobody said that it goes there
-    return unplaced
+    zipped = write_feedback_zip(chosen.entries, path, sheet, chosen.unexported)
+    tell_written(path, f"a page for {_submissions(zipped.submissions)}")
+    if len(zipped.unplaced) == len(chosen.entries) and sheet is None:
+        return LeftOut()  # the class did not come from Moodle, and nobody said that it goes there
+    return zipped
 
 
-_Export = Callable[
-    ["Counting", Path, "Path | None", "str | None", "Path | None"], "Iterable[Entry]"
-]
+_Export = Callable[["Counting", Path, "Path | None", "str | None", "Path | None"], "LeftOut"]
 _FORMS: dict[str, _Export] = {
     "moodle": _moodle,
     "canvas": _canvas,
@@ -180,32 +181,42 @@ _FORMS: dict[str, _Export] = {
 }
 
 
-def _say_left_out(chosen: Counting, unplaced: Iterable[Entry]) -> bool:
+def _say_left_out(chosen: Counting, left_out: LeftOut, worksheet: Path | None) -> bool:
     """Say on stderr who is not in the export, and why; whether anybody is missing."""
+    nowhere = (
+        "has no folder in the download: --worksheet gives Moodle's names"
+        if worksheet is None
+        else "has no row in the worksheet"
+    )
     missing = {
-        "has no row in the worksheet": tuple(unplaced),
-        "has no marks yet: run `grader class` again": chosen.ungraded,
-        "has two submissions and nothing says which one counts (column zip of roster.csv)": (
+        nowhere: [*_keys(left_out.unplaced), *left_out.members],
+        "has no marks yet: run `grader class` again": _keys(chosen.ungraded),
+        "has two submissions and nothing says which one counts (column zip of roster.csv)": _keys(
             chosen.undecided
         ),
     }
-    for why, entries in missing.items():
-        if entries:
-            keys = listed([entry.submitted.key for entry in entries], 12)
-            click.echo(f"not exported: {keys}: {why}", err=True)
+    for why, names in missing.items():
+        if names:
+            click.echo(f"not exported: {listed(names, 12)}: {why}", err=True)
+    for row in left_out.disputed:
+        click.echo(f"{row}: say in roster.csv who is who, or which zip counts", err=True)
     if chosen.superseded:
-        keys = listed([entry.submitted.key for entry in chosen.superseded], 12)
+        keys = listed(_keys(chosen.superseded), 12)
         click.echo(f"not exported: {keys}: a later submission counts", err=True)
     if chosen.absent:
-        keys = listed([entry.submitted.key for entry in chosen.absent], 12)
+        keys = listed(_keys(chosen.absent), 12)
         click.echo(f"not exported: {keys}: handed in nothing", err=True)
     if chosen.incomplete:
-        keys = listed([entry.submitted.key for entry in chosen.incomplete], 12)
+        keys = listed(_keys(chosen.incomplete), 12)
         click.echo(
             f"exported without the marks that a person has yet to give (`grader adjust`): {keys}",
             err=True,
         )
-    return any(missing.values())
+    return bool(any(missing.values()) or left_out.disputed)
+
+
+def _keys(entries: Sequence[Entry]) -> list[str]:
+    return [entry.submitted.key for entry in entries]
 
 
 def _submissions(number: int) -> str:

@@ -182,6 +182,26 @@ def test_who_handed_in_nothing_is_named_and_gets_a_zero_only_when_asked(
     assert (tmp_path / "site" / "students" / "2023AIB2999.html").exists()
 
 
+def test_a_zero_is_written_over_nobody_s_marks(grader: Run, tmp_path: Path) -> None:
+    """The roster's Gita is a stranger to the run, and Moodle's row is that of a submission."""
+    results = tmp_path / "results"
+    gita = Absent("2023AIB2999", None, "Gita Rao", "gita@example.org")
+    with make_class(results, 3, pages=False, absent=(gita,)) as store:
+        first, *_ = store.entries()
+    sheet = tmp_path / "grades.csv"
+    head = "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed\n"
+    number = first.submitted.platform_ids["moodle"]
+    row = f"Participant {number},{first.submitted.name},gita@example.org,-,,5.00,Yes\n"
+    sheet.write_text(f"{head}{row}Participant 999,Nobody,n@example.org,-,,5.00,Yes\n", "utf-8")
+    moodle = ("export", results, "--format", "moodle", "--worksheet", sheet, "--absent-zero")
+    done = grader(*moodle)
+    assert done.returncode == 1
+    assert f"Participant {number} ({first.submitted.name}): is the row of" in done.stderr
+    assert "2023AIB2999 (handed in nothing), found there too, has none: say in" in done.stderr
+    assert done.stdout == f"{sheet}: 1 rows filled\n"
+    assert f"gita@example.org,-,{first.marks:f},5.00" in sheet.read_text("utf-8")
+
+
 def test_gradescope_and_feedback(grader: Run, results: Path) -> None:
     assert grader("export", results, "--format", "gradescope").returncode == 1
     files = sorted((results / "gradescope").glob("*/results.json"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from grader.classroom.exports.filled import Filled
+from grader.classroom.exports.rows import Placed, Way, members_without_rows, place, unplaced
 from grader.classroom.exports.worksheet import Worksheet
 from grader.classroom.records import Entry
 from grader.errors import UsageError
@@ -17,11 +19,17 @@ _EXCUSED = "EX"
 _PEOPLE = ("sis user id", "sis login id")
 
 
-def fill_canvas(sheet: Worksheet, entries: Sequence[Entry], column: str | None = None) -> Filled:
+def fill_canvas(
+    sheet: Worksheet,
+    entries: Sequence[Entry],
+    column: str | None = None,
+    others: Sequence[Entry] = (),
+) -> Filled:
     """Put marks into the assignment's column.
 
     `column` is its title, with or without the id in brackets; needed where several assignments have
-    the points of this one. A person is found by Canvas's id, else by the SIS ids and logins.
+    the points of this one. A person is found by Canvas's id, else by the SIS ids and logins, else
+    by what stands before the @ of the address; `others` get no marks and have rows all the same.
     Excused rows stay. Raises UsageError for another table, a column that cannot be told and a
     maximum that is not the assignment's.
     """
@@ -45,25 +53,28 @@ def fill_canvas(sheet: Worksheet, entries: Sequence[Entry], column: str | None =
             "nothing was changed",
         )
     people = [1, *(header.index(name) for name in _PEOPLE if name in header)]
-    rows = {
-        (column, text.casefold()): row
-        for row in sheet.rows
-        for column in people
-        if row != points and (text := sheet.get(row, column).strip())
-    }
-    unplaced, kept, filled = [], [], 0
-    for entry in entries:
-        own = _rows_of(entry, rows, people)
-        if not own or entry.marks is None:
-            unplaced.append(entry)
-            continue
-        for row in own:
+    rows: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for row in sheet.rows:
+        for place_of in people if row != points else ():
+            if text := sheet.get(row, place_of).strip():
+                rows[place_of, text.casefold()].append(row)
+    placed = _place(sheet, entries, others, rows, people)
+    kept, filled = [], 0
+    for number, entry in enumerate(entries):
+        for row in placed.rows[number] if entry.marks is not None else ():
             if sheet.get(row, target).strip().upper() == _EXCUSED:
                 kept.append(f"{sheet.get(row, 0)} ({entry.submitted.key}): is excused")
                 continue
             sheet.put(row, target, f"{entry.marks:f}")
             filled += 1
-    return Filled(sheet.text(), filled, tuple(unplaced), tuple(kept))
+    return Filled(
+        text=sheet.text(),
+        filled=filled,
+        kept=tuple(kept),
+        unplaced=unplaced(entries, placed),
+        members=members_without_rows(entries, placed),
+        disputed=placed.disputed,
+    )
 
 
 def _column(sheet: Worksheet, points: int | None, wanted: str | None, most: set[Decimal]) -> int:
@@ -98,23 +109,27 @@ def _points(sheet: Worksheet, row: int, column: int) -> Decimal | None:
     return Decimal(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
-def _rows_of(entry: Entry, rows: dict[tuple[int, str], int], people: Sequence[int]) -> list[int]:
-    submitted = entry.submitted
-    ids = submitted.platform_ids.get("canvas", "").split()
-    own = [rows[1, number] for number in ids if (1, number) in rows]
-    if own:
-        return own
-    emails = [email for email in (submitted.email or "").split(", ") if email]
-    names = [
-        *submitted.platform_ids.get("login", "").split(),
-        *([submitted.entry_number] if submitted.entry_number else []),
-        *emails,
-        *(email.split("@", 1)[0] for email in emails),
-    ]
-    found = [
-        rows[column, name.casefold()]
-        for name in names
-        for column in people[1:]
-        if (column, name.casefold()) in rows
-    ]
-    return list(dict.fromkeys(found))
+def _place(
+    sheet: Worksheet,
+    entries: Sequence[Entry],
+    others: Sequence[Entry],
+    rows: Mapping[tuple[int, str], Sequence[int]],
+    people: Sequence[int],
+) -> Placed:
+    def by(columns: Sequence[int], text: str | None) -> list[int]:
+        """The one row that has the text; none where several have it."""
+        found = {
+            row for column in columns for row in rows.get((column, (text or "").casefold()), ())
+        }
+        return list(found) if len(found) == 1 else []
+
+    sis = people[1:]
+    sure: tuple[Way, ...] = (
+        lambda owner, _: by(people[:1], owner.platform_ids.get("canvas")),
+        lambda owner, _: by(sis, owner.platform_ids.get("login")),
+        lambda owner, _: by(sis, owner.entry_number),
+        lambda owner, _: by(sis, owner.email),
+    )
+    # The same name at another university is another person.
+    guess: Way = lambda owner, _: by(sis, (owner.email or "").split("@", 1)[0])  # noqa: E731
+    return place(entries, others, sure, (guess,), lambda row: sheet.get(row, 0).strip())

@@ -14,8 +14,9 @@ from decimal import Decimal, InvalidOperation
 
 from grader.classroom.exports.comment import html_comment
 from grader.classroom.exports.filled import Filled
+from grader.classroom.exports.rows import Placed, members_without_rows, place, unplaced
 from grader.classroom.exports.worksheet import Worksheet
-from grader.classroom.records import Entry
+from grader.classroom.records import Entry, Owner
 from grader.errors import UsageError
 
 _IDENTIFIER = re.compile(r"[^\d\s]\D*(\d+)")
@@ -67,31 +68,44 @@ class MoodleSheet:
         plain = re.sub(r'[\\/:*?"<>|_\x00-\x1f]', " ", self.name(row)).strip(" .~")
         return f"{plain or 'Participant'}_{self.participant(row)}_assignsubmission_file"
 
-    def rows_of(self, entry: Entry) -> list[int]:
-        """The rows of an entry's people; none rather than somebody else's.
+    def place(self, entries: Sequence[Entry], others: Sequence[Entry] = ()) -> Placed:
+        """The rows of the entries' people; `others` get no marks and have rows all the same.
 
         By the participant number, where the row's name has a word in common with the entry's (the
-        number of a team's folder can be the team's); else by the team's name, an e-mail address or
-        the entry number among the row's identity columns.
+        number of a team's folder can be the team's); else by an e-mail address or the entry number
+        among the row's identity columns; else by the name of a team, which no person's name is.
         """
-        submitted = entry.submitted
-        numbers = submitted.platform_ids.get("moodle", "").split()
-        own = [
+        sure = (
+            self._by_number,
+            lambda owner, _: self._by_cell(owner.email),
+            lambda owner, _: self._by_cell(owner.entry_number),
+        )
+        return place(entries, others, sure, (self._by_team,), self.called)
+
+    def called(self, row: int) -> str:
+        """What a row is called in a message."""
+        identifier = self.sheet.get(row, self.columns.identifier).strip()
+        return f"{identifier} ({self.name(row)})" if self.name(row) else identifier
+
+    def _by_number(self, owner: Owner, entry: Entry) -> list[int]:
+        number = owner.platform_ids.get("moodle")
+        rows = [row for row, known in self._numbers.items() if known == number]
+        return [row for row in rows if self._may_be(row, entry.submitted.name)]
+
+    def _by_cell(self, text: str | None) -> list[int]:
+        """The one row that has the text; none where several have it."""
+        rows = [row for row, cells in self._cells.items() if text and text.casefold() in cells]
+        return rows if len(rows) == 1 else []
+
+    def _by_team(self, _: Owner, entry: Entry) -> list[int]:
+        team = (entry.submitted.name or "").casefold()
+        if not team or "moodle" not in entry.submitted.platform_ids:
+            return []
+        return [
             row
-            for row, number in self._numbers.items()
-            if number in numbers and self._may_be(row, submitted.name)
+            for row, cells in self._cells.items()
+            if team in cells and team != self.name(row).casefold()
         ]
-        if own:
-            return own
-        team = (submitted.name or "").casefold()
-        if numbers and team:
-            own = [row for row, cells in self._cells.items() if team in cells]
-        if own:
-            return own
-        emails = (submitted.email or "").casefold().split(", ")
-        known = {text for text in (*emails, (submitted.entry_number or "").casefold()) if text}
-        own = [row for row, cells in self._cells.items() if known & cells]
-        return own if len(own) <= max(1, len(emails)) else []
 
     def _may_be(self, row: int, name: str | None) -> bool:
         """Whether the row can be that person's; where either has no name, the number decides."""
@@ -103,8 +117,8 @@ def _words(name: str) -> set[str]:
     return set(re.findall(r"[^\W\d_]+", name.casefold()))
 
 
-def fill_moodle(sheet: Worksheet, entries: Sequence[Entry]) -> Filled:
-    """Put marks and comments into the rows of those who have them (`MoodleSheet.rows_of`).
+def fill_moodle(sheet: Worksheet, entries: Sequence[Entry], others: Sequence[Entry] = ()) -> Filled:
+    """Put marks and comments into the rows of those who have them (`MoodleSheet.place`).
 
     Raises UsageError where the columns cannot be told, or where the worksheet's maximum is not the
     assignment's.
@@ -112,13 +126,10 @@ def fill_moodle(sheet: Worksheet, entries: Sequence[Entry]) -> Filled:
     known = MoodleSheet(sheet)
     columns = known.columns
     comma = any("," in cell for cell in sheet.column(columns.maximum))
-    unplaced, kept, filled = [], [], 0
-    for entry in entries:
-        own = known.rows_of(entry)
-        if not own or entry.marks is None:
-            unplaced.append(entry)
-            continue
-        for row in own:
+    placed = known.place(entries, others)
+    kept, filled = [], 0
+    for number, entry in enumerate(entries):
+        for row in placed.rows[number] if entry.marks is not None else ():
             if sheet.get(row, columns.maximum + 1).strip().casefold() in _NO:
                 name = sheet.get(row, columns.identifier)
                 kept.append(f"{name} ({entry.submitted.key}): the grade is locked in Moodle")
@@ -130,7 +141,14 @@ def fill_moodle(sheet: Worksheet, entries: Sequence[Entry]) -> Filled:
                 before = sheet.get(row, columns.comments)
                 sheet.put(row, columns.comments, html_comment(entry, before))
             filled += 1
-    return Filled(sheet.text(), filled, tuple(unplaced), tuple(kept))
+    return Filled(
+        text=sheet.text(),
+        filled=filled,
+        kept=tuple(kept),
+        unplaced=unplaced(entries, placed),
+        members=members_without_rows(entries, placed),
+        disputed=placed.disputed,
+    )
 
 
 def _columns(sheet: Worksheet) -> _Columns:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from grader.classroom.exports.canvas import fill_canvas
 from grader.classroom.exports.comment import comment_lines, html_comment
 from grader.classroom.exports.feedback_zip import write_feedback_zip
-from grader.classroom.exports.filled import Filled
+from grader.classroom.exports.filled import Filled, Zipped
 from grader.classroom.exports.gradescope import gradescope_files
 from grader.classroom.exports.moodle import fill_moodle
 from grader.classroom.exports.plain_csv import class_csv
@@ -294,8 +294,9 @@ def test_gradescope_knows_every_field() -> None:
 
 def test_the_feedback_zip_is_named_as_moodle_s_download(tmp_path: Path) -> None:
     goal = tmp_path / "out" / "feedback.zip"
-    unplaced = write_feedback_zip(CHOSEN.entries, goal)
-    assert _keys(unplaced) == ["2022AIZ8173"]
+    left_out = write_feedback_zip(CHOSEN.entries, goal)
+    assert _keys(left_out.unplaced) == ["2022AIZ8173"]
+    assert (left_out.members, left_out.disputed) == ((), ())
     with zipfile.ZipFile(goal) as archive:
         names = archive.namelist()
         pages = {name: archive.read(name).decode() for name in names}
@@ -318,10 +319,10 @@ def test_the_feedback_zip_is_named_as_moodle_s_download(tmp_path: Path) -> None:
 
 def test_a_worksheet_gives_the_names_that_a_plain_folder_lacks(tmp_path: Path) -> None:
     emeka = [e for e in CHOSEN.entries if e.submitted.key == "2022AIZ8173"]
-    unplaced = write_feedback_zip(
+    left_out = write_feedback_zip(
         emeka, tmp_path / "f.zip", read_worksheet(GOLDEN / "moodle_en.csv")
     )
-    assert unplaced == ()
+    assert left_out == Zipped(submissions=1)
     with zipfile.ZipFile(tmp_path / "f.zip") as archive:
         assert archive.namelist() == ["Emeka Okafor_106_assignsubmission_file/feedback.html"]
 
@@ -333,7 +334,7 @@ def test_the_flat_download_has_flat_feedback(tmp_path: Path) -> None:
         report=report_of("1", "0"),
         ids={"moodle": "101", "moodle_prefix": "Asha Rao_101_assignsubmission_file_"},
     )
-    assert write_feedback_zip([one], tmp_path / "f.zip") == ()
+    assert write_feedback_zip([one], tmp_path / "f.zip") == Zipped(submissions=1)
     with zipfile.ZipFile(tmp_path / "f.zip") as archive:
         (name,) = archive.namelist()
     assert name == "Asha Rao_101_assignsubmission_file_feedback.html"
