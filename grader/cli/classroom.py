@@ -214,9 +214,9 @@ def regrade(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    """Grade submissions again; without ENTRY, those whose zip, truth, definition or grader has changed.
+    """Grade submissions again; without ENTRY, those whose zip, truth or grading has changed.
 
-    The results so far stay in the history, with who, when and why; adjustments stay in force.
+    Grading: the definition, or the grader itself. The results so far stay in the history, with who, when and why; adjustments stay in force.
     """
     from grader.classroom import grade_class
 
