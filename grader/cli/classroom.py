@@ -216,7 +216,8 @@ def regrade(
 ) -> None:
     """Grade submissions again; without ENTRY, those whose zip, truth or grading has changed.
 
-    Grading: the definition, or the grader itself. The results so far stay in the history, with who, when and why; adjustments stay in force.
+    Grading is the definition and the grader itself. The results so far stay in the history, with
+    who, when and why; adjustments stay in force.
     """
     from grader.classroom import grade_class
 
