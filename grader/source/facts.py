@@ -62,11 +62,16 @@ class Use(NamedTuple):
 
 
 class PretrainedUse(NamedTuple):
-    """A call of a library that asks for weights trained elsewhere."""
+    """A call that asks for weights trained elsewhere.
+
+    `names`: the dotted names of libraries that say so, the function's or the weights'. Where one
+    of them is a module of the submission, it is the student's own and says nothing.
+    """
 
     text: str
     line: int
     unit: int
+    names: tuple[str, ...]
 
 
 class ParameterDefault(NamedTuple):

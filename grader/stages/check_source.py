@@ -237,6 +237,8 @@ class _Check:
                 )
         if script is not None and not self.rules.pretrained_weights:
             for pretrained in facts.pretrained:
+                if any(name.partition(".")[0] in local for name in pretrained.names):
+                    continue
                 self._add(
                     "source.pretrained",
                     facts.path,

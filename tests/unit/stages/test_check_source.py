@@ -220,6 +220,20 @@ INNOCENT: dict[str, Mapping[str, str]] = {
         """,
         "net.py": "class Net:\n    def __init__(self, **options): ...\n",
     },
+    "a loader and a network of the student's own": {
+        "evaluate.py": """
+            from utils import load_model
+            from models.resnet import ResNet
+            net = ResNet(2, 100, pretrained=True)
+            net = load_model(weights="best")
+        """,
+        "utils.py": "def load_model(weights): ...\n",
+        "models/resnet.py": "class ResNet:\n    def __init__(self, *args, **options): ...\n",
+    },
+    "a module of the student's own that is called as a library is": {
+        "evaluate.py": "from timm import build\nbuild(pretrained=True, weights='DEFAULT')\n",
+        "timm.py": "def build(**options): ...\n",
+    },
     "no checkpoint in the zip: the course retrains": {
         "evaluate.py": "import torch\nstate = torch.load('resnet_model.pth')\n",
     },
