@@ -33,6 +33,7 @@ class Import(NamedTuple):
     """One imported module: `import module`, `from module import names`, or a literal call.
 
     `level`: leading dots. `guarded`: a failure is caught, or this is what is done instead.
+    `conditional`: it runs only where something that the source does not settle is so.
     """
 
     module: str
@@ -42,6 +43,7 @@ class Import(NamedTuple):
     unit: int
     guarded: bool
     by_call: bool
+    conditional: bool = False
 
 
 class OpenImport(NamedTuple):

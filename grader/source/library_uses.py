@@ -8,6 +8,7 @@ from typing import NamedTuple
 from grader.source.facts import Import, OpenImport, PretrainedUse, Use
 from grader.source.known_packages import KNOWN_PACKAGES
 from grader.source.scan import (
+    CONDITIONAL,
     IMPORT_GUARD,
     IMPORTING_CALLS,
     TYPE_CHECKING,
@@ -84,23 +85,32 @@ def find_library_uses(scan: Scan) -> LibraryUses:
 
 def _statement(sighting: Sighting[ast.Import | ast.ImportFrom]) -> list[Import]:
     node = sighting.node
-    guarded = bool(sighting.flags & IMPORT_GUARD)
     if isinstance(node, ast.ImportFrom):
         names = tuple(alias.name for alias in node.names)
-        return [
-            Import(node.module or "", names, node.level, node.lineno, sighting.unit, guarded, False)
-        ]
-    return [
-        Import(alias.name, (), 0, node.lineno, sighting.unit, guarded, False)
-        for alias in node.names
-    ]
+        return [_found(sighting, node.module or "", names, node.level)]
+    return [_found(sighting, alias.name) for alias in node.names]
 
 
 def _called_import(module: str, sighting: Sighting[ast.Call]) -> Import:
     level = len(module) - len(module.lstrip("."))
-    guarded = bool(sighting.flags & IMPORT_GUARD)
+    return _found(sighting, module[level:], level=level)
+
+
+def _found(
+    sighting: Sighting[ast.Import | ast.ImportFrom] | Sighting[ast.Call],
+    module: str,
+    names: tuple[str, ...] = (),
+    level: int = 0,
+) -> Import:
     return Import(
-        module[level:], (), level, sighting.node.lineno, sighting.unit, guarded, by_call=True
+        module,
+        names,
+        level,
+        sighting.node.lineno,
+        sighting.unit,
+        guarded=bool(sighting.flags & IMPORT_GUARD),
+        by_call=isinstance(sighting.node, ast.Call),
+        conditional=bool(sighting.flags & CONDITIONAL),
     )
 
 

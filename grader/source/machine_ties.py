@@ -11,6 +11,7 @@ from grader.source.scan import (
     ARGV_GUARD,
     CUDA_GUARD,
     DISCARDED,
+    ELSEWHERE,
     FILE_GUARD,
     MODULE_UNIT,
     TYPE_CHECKING,
@@ -48,7 +49,7 @@ def find_absolute_paths(scan: Scan) -> tuple[AbsolutePath, ...]:
         if isinstance(sighting.node.value, str)
         and len(sighting.node.value) <= _LONGEST_PATH
         and _ABSOLUTE.fullmatch(sighting.node.value)
-        and not sighting.flags & (DISCARDED | ARGV_GUARD | FILE_GUARD | TYPE_CHECKING)
+        and not sighting.flags & (DISCARDED | ARGV_GUARD | FILE_GUARD | ELSEWHERE | TYPE_CHECKING)
         and id(sighting.node) not in overridden
     )
 
@@ -66,13 +67,13 @@ def find_cuda_uses(scan: Scan) -> tuple[CudaUse, ...]:
     """Calls and assignments that fail on a machine without a GPU, and ask nothing before."""
     found = []
     for sighting in scan.calls:
-        if sighting.flags & (CUDA_GUARD | TYPE_CHECKING):
+        if sighting.flags & (CUDA_GUARD | ELSEWHERE | TYPE_CHECKING):
             continue
         text = _cuda_call(scan, sighting)
         if text:
             found.append(CudaUse(text, sighting.node.lineno, sighting.unit))
     for assignment in scan.assignments:
-        if assignment.flags & (CUDA_GUARD | TYPE_CHECKING):
+        if assignment.flags & (CUDA_GUARD | ELSEWHERE | TYPE_CHECKING):
             continue
         node = assignment.node
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -81,6 +81,14 @@ class _Check:
         self.reader = reader
         self.drafts: dict[_Key, _Draft] = {}
         self.files = files_of(layout)
+        # (path, line): what is not among them may be passed over in the course's run
+        self.sure_imports = {
+            (module.path, item.line)
+            for module in source.modules.values()
+            if isinstance(module, ModuleFacts)
+            for item in module.imports
+            if not item.conditional
+        }
 
     def run(self) -> tuple[Finding, ...]:
         for module in self.source.modules.values():
@@ -142,12 +150,13 @@ class _Check:
             self._forbidden(facts, script)
             self._machine(facts, script)
         for external in closure.external:
-            self._external(external, script)
+            if (external.path, external.item.unit) in script.reached:
+                self._external(external, script)
         for missing in closure.missing:
-            if not missing.guarded:
+            if not missing.guarded and (missing.path, missing.unit) in script.reached:
                 self._missing(missing.path, missing.line, missing.module, missing.expected, script)
         for beyond in closure.beyond_top:
-            if not beyond.guarded:
+            if not beyond.guarded and (beyond.path, beyond.unit) in script.reached:
                 self._add(
                     "source.relative-import",
                     beyond.path,
@@ -277,7 +286,10 @@ class _Check:
     def _missing(
         self, path: str, line: int, module: str, expected: str, script: SurveyedScript
     ) -> None:
-        if self._is_full("source.missing-local-module"):
+        code, where = "source.missing-local-module", ""
+        if (path, line) not in self.sure_imports:
+            code, where = "source.missing-conditional-module", " under a condition"
+        if self._is_full(code):
             return
         said, hint = explain_absent_module(expected, self.files, script.path)
         if not said and "." in module:
@@ -288,10 +300,10 @@ class _Check:
                 "assignment"
             )
         self._add(
-            "source.missing-local-module",
+            code,
             path,
             module.partition(".")[0] if "." not in module else module,
-            f"{path} imports {quoted(module)}{said}",
+            f"{path} imports {quoted(module)}{where}{said}",
             line,
             hint,
         )

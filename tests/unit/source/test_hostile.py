@@ -29,6 +29,15 @@ PROGRAMS = {
     + "pass\n",
     "many conditions": "if a and (b or cuda):\n  x = 1\n" * 4000,
     "a condition of many": "if " + " and ".join(["cuda"] * 20000) + ": pass\n",
+    "a question turned round": "import a\nif " + "not " * 150 + "a: import b\n",
+    "questions under names": "a0 = 'colab' in x\n"
+    + "".join(f"a{n + 1} = not a{n}\n" for n in range(3000))
+    + "if a3000: import b\n" * 2000,
+    "one long question under a name": "x = "
+    + " and ".join(["cuda"] * 10000)
+    + "\n"
+    + "if x: import b\n" * 3000,
+    "a missing module on every line": "if x: import b\n" * 9000,
     "star imports": "".join(f"from m{n} import *\n" for n in range(3000)) + "f()\n" * 3000,
     "many files": "".join(f"open('f{n}')\n" for n in range(8000)),
     "many defaults": "".join(f"def f(p{n}='x'):\n open(p{n})\nf()\n" for n in range(3000)),

@@ -234,6 +234,52 @@ INNOCENT: dict[str, Mapping[str, str]] = {
         "evaluate.py": "from timm import build\nbuild(pretrained=True, weights='DEFAULT')\n",
         "timm.py": "def build(**options): ...\n",
     },
+    "imports that the course's run never comes to": {
+        "evaluate.py": """
+            import importlib.util, os, sys
+            IN_COLAB = "google.colab" in sys.modules
+            HOSTED = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+            WINDOWS = os.name == "nt"
+            if IN_COLAB:
+                from google.colab import drive
+                drive.mount("x")
+            if HOSTED or IN_COLAB:
+                import kaggle_secrets
+            if not WINDOWS:
+                root = "x"
+            else:
+                import win32api
+            if sys.platform == "win32":
+                import winshell
+            elif sys.platform == "darwin":
+                import AppKit
+            if not sys.platform.startswith("linux"):
+                import pywin
+            if False:
+                import old_network
+            if sys.version_info >= (3, 11):
+                import tomllib
+            else:
+                import my_toml
+            if importlib.util.find_spec("my_bar"):
+                from my_bar import bar
+            if __package__:
+                from .net import Net
+            else:
+                from net import Net
+            def plot():
+                import pywt
+                from .plots import curve
+        """,
+        "net.py": """
+            class Net: ...
+            class Trial:
+                def run(self):
+                    import my_logger
+            if __name__ == "__main__":
+                import my_timer
+        """,
+    },
     "no checkpoint in the zip: the course retrains": {
         "evaluate.py": "import torch\nstate = torch.load('resnet_model.pth')\n",
     },
@@ -333,6 +379,24 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
     "a library that is not on the list": (
         {"train.py": "import pandas as pd\nfrom sklearn.metrics import f1_score\n"},
         [("source.unknown-import", "train.py:1"), ("source.unknown-import", "train.py:2")],
+    ),
+    "a module left out of the zip that only an option asks for": (
+        {"train.py": "import sys\nif sys.argv[3:]:\n    from make_plot import plot\n"},
+        [("source.missing-conditional-module", "train.py:3")],
+    ),
+    "a module left out of the zip that is imported with and without a condition": (
+        {"train.py": "import sys\nif sys.argv[3:]: import plots\nimport plots\n"},
+        [
+            ("source.missing-conditional-module", "train.py:2"),
+            ("source.missing-local-module", "train.py:3"),
+        ],
+    ),
+    "a module left out of the zip that is imported off the author's machine": (
+        {
+            "train.py": "import sys\nif sys.platform == 'win32':\n    import paths\n"
+            "else:\n    import linux_paths\n"
+        },
+        [("source.missing-conditional-module", "train.py:5")],
     ),
     "a part of torchvision that is not on the list": (
         {"train.py": "from torchvision import ops, transforms\n"},
