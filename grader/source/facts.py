@@ -123,15 +123,27 @@ class NamedFile(NamedTuple):
 
 
 class AbsolutePath(NamedTuple):
+    """A place on one machine. Only what nobody overrides is at fault.
+
+    `flags`: it is the default of this option, which the units `read_in` read. `parameter`: it
+    holds while this parameter is left out.
+    """
+
     text: str
     line: int
     unit: int
+    flags: tuple[str, ...] = ()
+    read_in: frozenset[int] = frozenset()
+    parameter: ParameterDefault | None = None
 
 
 class CudaUse(NamedTuple):
+    """A GPU taken for granted; where `flags` are given, as the default of this option."""
+
     text: str
     line: int
     unit: int
+    flags: tuple[str, ...] = ()
 
 
 class ArgvUse(NamedTuple):

@@ -25,6 +25,8 @@ ARGV_GUARD = 32  # depends on what the command line holds
 DISCARDED = 64  # a bare expression statement: a docstring, or a string used as a comment
 CONDITIONAL = 128  # runs only where a condition holds, or where something was raised
 ELSEWHERE = 256  # runs only on another kind of machine than the course's
+BEGINS = 512  # a literal that more text follows
+CONTINUES = 1024  # a literal that follows other text
 
 _CATCH_ALL = {"Exception", "BaseException"}
 _CATCHES = (
@@ -33,6 +35,7 @@ _CATCHES = (
     (CUDA_GUARD, {"RuntimeError", "AssertionError"} | _CATCH_ALL),
 )
 _FILE_QUESTIONS = {"exists", "isfile", "isdir", "is_file", "is_dir", "glob", "listdir", "lexists"}
+_GPU_QUESTIONS = {"is_available", "device_count"}
 _CUDA_WORDS = ("cuda", "gpu", "device", "is_available", "mps")
 _ARGV_WORDS = ("argv", "args", "argc")
 # `if find_spec("tqdm"):` and `if sys.version_info >= (3, 11):` choose between two ways to import.
@@ -58,6 +61,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Assignment = ast.Assign | ast.AnnAssign | ast.NamedExpr
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 N = TypeVar("N", bound=ast.AST)
+# `raise` is none of them: a program that refuses to run without a GPU takes one for granted.
+_LEAVING = (ast.Return, ast.Continue, ast.Break)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -151,6 +156,7 @@ class Scan:
         self.subscripts: list[Sighting[ast.Subscript]] = []
         self.tests: list[Sighting[ast.Compare]] = []
         self.functions: list[Function] = []
+        self.defaults: list[tuple[str, ast.expr, Scope]] = []  # of parameters, seen from inside
         self.star_imports: list[str] = []
         self.units: list[Unit] = [Unit("", None, "", False), Unit("", None, "", False)]
         self.scope = Scope("module", None, tree, MODULE_UNIT)
@@ -297,6 +303,7 @@ class _Walk:
             ast.IfExp: self._if,
             ast.While: self._if,
             ast.BoolOp: self._bool_op,
+            ast.BinOp: self._operator,
             ast.Try: self._try,
             ast.TryStar: self._try,
             ast.With: self._with,
@@ -333,7 +340,15 @@ class _Walk:
                 handler(node, scope, flags)
 
     def _push(self, nodes: Iterable[ast.AST], scope: Scope, flags: int) -> None:
-        self.stack.extend([(node, scope, flags) for node in nodes][::-1])
+        """Walk `nodes` next, in their order; what an `if` leaves by guards what follows it."""
+        steps = []
+        for node in nodes:
+            steps.append((node, scope, flags))
+            if isinstance(node, ast.If) and isinstance(node.body[-1], _LEAVING):
+                flags |= _asked(node.test) & CUDA_GUARD
+                if self.machines.elsewhere(node.test, scope) is False:
+                    flags |= IMPORT_GUARD | ELSEWHERE
+        self.stack.extend(reversed(steps))
 
     def _nothing(self, node: ast.AST, scope: Scope, flags: int) -> None:
         """A statement that names things without using them."""
@@ -365,6 +380,8 @@ class _Walk:
             *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
         ]:
             inner.bind(argument.arg, Binding("parameter", argument.arg, default, inner))
+            if default is not None:
+                self.scan.defaults.append((argument.arg, default, inner))
         for extra in (arguments.vararg, arguments.kwarg):
             if extra is not None:
                 inner.bind(extra.arg, Binding("other"))
@@ -428,6 +445,8 @@ class _Walk:
         otherwise = asked & ~(MAIN_GUARD | TYPE_CHECKING)
         if asked & MAIN_GUARD:
             otherwise |= IMPORT_GUARD  # how a script imports, and how its package does
+        asked |= self.machines.asks_for_gpu(node.test, scope)
+        otherwise |= asked & CUDA_GUARD
         if elsewhere:
             asked |= IMPORT_GUARD | ELSEWHERE
         elif elsewhere is not None:
@@ -442,6 +461,7 @@ class _Walk:
         for value in node.values:
             steps.append((value, scope, later))
             later |= _asked(value) & ~(MAIN_GUARD | TYPE_CHECKING) | CONDITIONAL
+            later |= self.machines.asks_for_gpu(value, scope)
         self.stack.extend(reversed(steps))
 
     def _try(self, node: ast.Try | ast.TryStar, scope: Scope, flags: int) -> None:
@@ -565,12 +585,19 @@ class _Walk:
 
     def _joined(self, node: ast.JoinedStr, scope: Scope, flags: int) -> None:
         # Only the first piece can start a path; later pieces follow a value.
-        self._push(node.values[:1], scope, flags)
-        self._push(
-            [value for value in node.values[1:] if not isinstance(value, ast.Constant)],
-            scope,
-            flags,
-        )
+        pieces = [value for value in node.values[1:] if not isinstance(value, ast.Constant)]
+        self._push(node.values[:1], scope, flags | BEGINS if pieces else flags)
+        self._push(pieces, scope, flags)
+
+    def _operator(self, node: ast.BinOp, scope: Scope, flags: int) -> None:
+        before = after = flags
+        if isinstance(node.op, ast.Add):
+            if isinstance(node.left, ast.Constant):
+                before |= BEGINS
+            if isinstance(node.right, (ast.Constant, ast.JoinedStr)):
+                after |= CONTINUES
+        self._push([node.right], scope, after)
+        self._push([node.left], scope, before)
 
     def _call(self, node: ast.Call, scope: Scope, flags: int) -> None:
         self.scan.calls.append(Sighting(node, scope, flags))
@@ -609,11 +636,27 @@ def _asked(test: ast.expr) -> int:
 
 class _Machines:
     """Which questions ask for another kind of machine than the course's: a notebook service, a
-    laptop's operating system. Each name's value is looked at once."""
+    laptop's operating system, a GPU. Each name's value is looked at once."""
 
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
         self.named: dict[int, bool | None] = {}
+        self.gpus: dict[int, bool] = {}
+
+    def asks_for_gpu(self, test: ast.expr, scope: Scope) -> int:
+        """CUDA_GUARD where a name in `test` was given `torch.cuda.is_available()`, else 0."""
+        if isinstance(test, ast.UnaryOp):
+            test = test.operand
+        for value in test.values if isinstance(test, ast.BoolOp) else [test]:
+            bindings = self.scan.bindings(value.id, scope) if isinstance(value, ast.Name) else []
+            for binding in bindings[:_MAX_BINDINGS]:
+                key = id(binding.node)
+                if key not in self.gpus:
+                    words = _words_in(binding.node) if binding.node is not None else ()
+                    self.gpus[key] = not _GPU_QUESTIONS.isdisjoint(words)
+                if self.gpus[key]:
+                    return CUDA_GUARD
+        return 0
 
     def elsewhere(
         self, test: ast.expr, scope: Scope, questions: int = _MAX_QUESTIONS

@@ -38,6 +38,16 @@ PROGRAMS = {
     + "\n"
     + "if x: import b\n" * 3000,
     "a missing module on every line": "if x: import b\n" * 9000,
+    "one option read everywhere": "p.add_argument('--x', default='/home/a')\n" * 2500
+    + "".join(f"def f{n}():\n args.x\n" for n in range(6000)),
+    "one function of many defaults": "def f("
+    + ", ".join(f"p{n}='/home/a'" for n in range(9000))
+    + "):\n "
+    + ", ".join(f"p{n}" for n in range(9000)),
+    "one large dict that many calls take": "import torch\nd = {"
+    + ", ".join(f"'{n}': 0" for n in range(9000))
+    + "}\n"
+    + "torch.zeros(**d)\n" * 6000,
     "star imports": "".join(f"from m{n} import *\n" for n in range(3000)) + "f()\n" * 3000,
     "many files": "".join(f"open('f{n}')\n" for n in range(8000)),
     "many defaults": "".join(f"def f(p{n}='x'):\n open(p{n})\nf()\n" for n in range(3000)),

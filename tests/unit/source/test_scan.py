@@ -125,6 +125,8 @@ OTHER = IMPORT_GUARD | CONDITIONAL
         ("try: import a\nexcept ImportError: import b", IMPORT_GUARD, OTHER),
         ("try: import a\nexcept RuntimeError: import b", 0, CONDITIONAL),
         ("match x:\n case 1: import a\n case _: import b", CONDITIONAL, CONDITIONAL),
+        ("def f():\n if not IN_COLAB: return\n import a\nimport b", IMPORT_GUARD, 0),
+        ("def f():\n if IN_COLAB: return\n import a\nimport b", 0, 0),
         ("for x in y: import a\nwhile x: import b", 0, CONDITIONAL),
     ],
 )

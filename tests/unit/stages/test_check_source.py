@@ -429,6 +429,47 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
         {"evaluate.py": "x = open('../stats.txt')\n"},
         [("source.opens-missing-file", "evaluate.py:1")],
     ),
+    "a path of a laptop that no option of the course overrides": (
+        {
+            "evaluate.py": """
+                import argparse, os
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--model_ckpt", default="/home/asha/best.pth")
+                parser.add_argument("--test_imgs", default="/home/asha/test")
+                parser.add_argument("--classes_from", default="/home/asha/train")
+                args = parser.parse_args()
+                print(args.model_ckpt, args.test_imgs, os.listdir(args.classes_from))
+            """
+        },
+        [("source.absolute-path", "evaluate.py:6")],
+    ),
+    "a path of a laptop that every call takes": (
+        {
+            "evaluate.py": """
+                import os
+                def classes(folder="/home/asha/train"):
+                    return sorted(os.listdir(folder))
+                def images(folder="/home/asha/test"):
+                    return sorted(os.listdir(folder))
+                def other(folder="/home/asha/other"):
+                    return sorted(os.listdir(folder))
+                print(classes(), images("x"))
+            """
+        },
+        [("source.absolute-path", "evaluate.py:3")],
+    ),
+    "a GPU unless an option says otherwise": (
+        {
+            "evaluate.py": """
+                import argparse, torch
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--device", default="cuda")
+                args = parser.parse_args()
+                torch.load("resnet_model.pth", map_location=args.device)
+            """
+        },
+        [("source.hardcoded-cuda", "evaluate.py:6")],
+    ),
     "paths of a laptop": (
         {"train.py": "data = '/home/asha/data'\nout = 'C:\\\\Users\\\\asha\\\\out'\n"},
         [("source.absolute-path", "train.py:1"), ("source.absolute-path", "train.py:2")],
