@@ -390,6 +390,11 @@ CATALOGUE: dict[str, Entry] = {
         _ERROR,
         "put the file into the zip; `grader pack` finds every module that is imported",
     ),
+    "source.missing-conditional-module": Entry(
+        "A module that only some runs import is not in the zip",
+        _WARNING,
+        "put the file into the zip if the course's run may come to this line",
+    ),
     "source.relative-import": Entry(
         "A relative import outside a package",
         _ERROR,

@@ -33,6 +33,7 @@ class Import(NamedTuple):
     """One imported module: `import module`, `from module import names`, or a literal call.
 
     `level`: leading dots. `guarded`: a failure is caught, or this is what is done instead.
+    `conditional`: it runs only where something that the source does not settle is so.
     """
 
     module: str
@@ -42,6 +43,7 @@ class Import(NamedTuple):
     unit: int
     guarded: bool
     by_call: bool
+    conditional: bool = False
 
 
 class OpenImport(NamedTuple):
@@ -62,11 +64,16 @@ class Use(NamedTuple):
 
 
 class PretrainedUse(NamedTuple):
-    """A call of a library that asks for weights trained elsewhere."""
+    """A call that asks for weights trained elsewhere.
+
+    `names`: the dotted names of libraries that say so, the function's or the weights'. Where one
+    of them is a module of the submission, it is the student's own and says nothing.
+    """
 
     text: str
     line: int
     unit: int
+    names: tuple[str, ...]
 
 
 class ParameterDefault(NamedTuple):
@@ -116,15 +123,27 @@ class NamedFile(NamedTuple):
 
 
 class AbsolutePath(NamedTuple):
+    """A place on one machine. Only what nobody overrides is at fault.
+
+    `flags`: it is the default of this option, which the units `read_in` read. `parameter`: it
+    holds while this parameter is left out.
+    """
+
     text: str
     line: int
     unit: int
+    flags: tuple[str, ...] = ()
+    read_in: frozenset[int] = frozenset()
+    parameter: ParameterDefault | None = None
 
 
 class CudaUse(NamedTuple):
+    """A GPU taken for granted; where `flags` are given, as the default of this option."""
+
     text: str
     line: int
     unit: int
+    flags: tuple[str, ...] = ()
 
 
 class ArgvUse(NamedTuple):

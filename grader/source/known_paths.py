@@ -96,7 +96,7 @@ class _Follower:
             return self.follow(binding.node, binding.scope)
         if isinstance(binding.node, ast.Constant):
             path = self.follow(binding.node, binding.scope)
-            default = _default_of(node.id, binding.scope)
+            default = parameter_default(node.id, binding.scope)
             if default is not None and path.text:
                 return path._replace(default=default)
         return UNKNOWN
@@ -199,7 +199,7 @@ def _combine(left: KnownPath, right: KnownPath) -> KnownPath:
     )
 
 
-def _default_of(name: str, scope: Scope) -> ParameterDefault | None:
+def parameter_default(name: str, scope: Scope) -> ParameterDefault | None:
     """How a call can override the parameter `name` of the function whose scope this is."""
     function = scope.node
     if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):

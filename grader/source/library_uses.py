@@ -6,7 +6,9 @@ import ast
 from typing import NamedTuple
 
 from grader.source.facts import Import, OpenImport, PretrainedUse, Use
+from grader.source.known_packages import KNOWN_PACKAGES
 from grader.source.scan import (
+    CONDITIONAL,
     IMPORT_GUARD,
     IMPORTING_CALLS,
     TYPE_CHECKING,
@@ -16,6 +18,19 @@ from grader.source.scan import (
 )
 
 _MODULE_LISTS = ("pkgutil.iter_modules", "pkgutil.walk_packages")
+# Whose `weights=` are a network's. Elsewhere the word means something else: a share for each
+# class, sample or voter.
+_MODEL_LIBRARIES = (
+    "torchvision.models",
+    "torch.hub",
+    "timm",
+    "segmentation_models_pytorch",
+    "keras.applications",
+    "tensorflow.keras.applications",
+    "tf_keras.applications",
+)
+# `weights=` picks published weights by their name; a file is one's own.
+_WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".h5", ".hdf5", ".keras", ".safetensors", ".bin")
 
 
 class LibraryUses(NamedTuple):
@@ -49,8 +64,7 @@ def find_library_uses(scan: Scan) -> LibraryUses:
                     open_imports.append(_open_import(sighting.node.args[0], sighting))
             elif function in _MODULE_LISTS:
                 open_imports.append(OpenImport("", sighting.node.lineno, sighting.unit))
-        if functions and _is_library(functions[0]):
-            pretrained += _pretrained(scan, sighting)
+        pretrained += _pretrained(scan, sighting, functions)
 
     for place in [*scan.names, *scan.calls]:
         if place.flags & TYPE_CHECKING:
@@ -69,29 +83,34 @@ def find_library_uses(scan: Scan) -> LibraryUses:
     )
 
 
-def _is_library(name: str) -> bool:
-    return not name.startswith((".", "builtins."))
-
-
 def _statement(sighting: Sighting[ast.Import | ast.ImportFrom]) -> list[Import]:
     node = sighting.node
-    guarded = bool(sighting.flags & IMPORT_GUARD)
     if isinstance(node, ast.ImportFrom):
         names = tuple(alias.name for alias in node.names)
-        return [
-            Import(node.module or "", names, node.level, node.lineno, sighting.unit, guarded, False)
-        ]
-    return [
-        Import(alias.name, (), 0, node.lineno, sighting.unit, guarded, False)
-        for alias in node.names
-    ]
+        return [_found(sighting, node.module or "", names, node.level)]
+    return [_found(sighting, alias.name) for alias in node.names]
 
 
 def _called_import(module: str, sighting: Sighting[ast.Call]) -> Import:
     level = len(module) - len(module.lstrip("."))
-    guarded = bool(sighting.flags & IMPORT_GUARD)
+    return _found(sighting, module[level:], level=level)
+
+
+def _found(
+    sighting: Sighting[ast.Import | ast.ImportFrom] | Sighting[ast.Call],
+    module: str,
+    names: tuple[str, ...] = (),
+    level: int = 0,
+) -> Import:
     return Import(
-        module[level:], (), level, sighting.node.lineno, sighting.unit, guarded, by_call=True
+        module,
+        names,
+        level,
+        sighting.node.lineno,
+        sighting.unit,
+        guarded=bool(sighting.flags & IMPORT_GUARD),
+        by_call=isinstance(sighting.node, ast.Call),
+        conditional=bool(sighting.flags & CONDITIONAL),
     )
 
 
@@ -107,22 +126,43 @@ def _open_import(argument: ast.expr, sighting: Sighting[ast.Call]) -> OpenImport
     return OpenImport(package, sighting.node.lineno, sighting.unit)
 
 
-def _pretrained(scan: Scan, sighting: Sighting[ast.Call]) -> list[PretrainedUse]:
-    """`pretrained=True`, `weights="DEFAULT"`, `weights=ResNet18_Weights.IMAGENET1K_V1`."""
+def _pretrained(
+    scan: Scan, sighting: Sighting[ast.Call], functions: tuple[str, ...]
+) -> list[PretrainedUse]:
+    """`pretrained=True`, `weights="DEFAULT"`, `weights=ResNet18_Weights.IMAGENET1K_V1`.
+
+    The function has to be a library's that offers such weights, whatever way a name is read that
+    has several: a student's own loader has parameters of these names as well.
+    """
     found = []
     for keyword in sighting.node.keywords:
         value = keyword.value
         constant = scan.constant(value, sighting.scope)
-        text = ""
+        text, names = "", functions
         if keyword.arg in ("pretrained", "pretrained_backbone"):
-            if constant is not None and constant.value is True:
+            if constant is not None and constant.value is True and _are_packages(functions):
                 text = f"{keyword.arg}=True"
-        elif keyword.arg in ("weights", "weights_backbone"):
+        elif keyword.arg in ("weights", "weights_backbone", "encoder_weights"):
             if constant is not None:
-                if isinstance(constant.value, str):
-                    text = f'{keyword.arg}="{constant.value}"'
-            elif isinstance(value, ast.Attribute) and "Weights" in ast.unparse(value):
-                text = f"{keyword.arg}={ast.unparse(value)}"
+                choice = constant.value
+                is_file = isinstance(choice, str) and choice.endswith(_WEIGHT_FILES)
+                if isinstance(choice, str) and not is_file and _offer_models(functions):
+                    text = f'{keyword.arg}="{choice}"'
+            elif isinstance(value, ast.Attribute):
+                # These weights are published ones whoever is handed them.
+                names = scan.resolve(value, sighting.scope)
+                if _offer_models(names) and any("Weights" in name for name in names):
+                    text = f"{keyword.arg}={ast.unparse(value)}"
         if text:
-            found.append(PretrainedUse(text, keyword.value.lineno, sighting.unit))
+            found.append(PretrainedUse(text, keyword.value.lineno, sighting.unit, names))
     return found
+
+
+def _are_packages(names: tuple[str, ...]) -> bool:
+    return bool(names) and all(name.partition(".")[0] in KNOWN_PACKAGES for name in names)
+
+
+def _offer_models(names: tuple[str, ...]) -> bool:
+    return bool(names) and all(
+        any(name.startswith(f"{library}.") for library in _MODEL_LIBRARIES) for name in names
+    )

@@ -17,12 +17,16 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 # What surrounds a place; a place inside a function is told apart by its scope.
 MAIN_GUARD = 1  # under `if __name__ == "__main__":`
-TYPE_CHECKING = 2  # under `if TYPE_CHECKING:`, never run
+TYPE_CHECKING = 2  # under `if TYPE_CHECKING:` or `if False:`, never run
 IMPORT_GUARD = 4  # a failing import is caught here, or this is what is done instead
 FILE_GUARD = 8  # a missing file is caught here, or was asked for before
 CUDA_GUARD = 16  # something about the device was asked for before
 ARGV_GUARD = 32  # depends on what the command line holds
 DISCARDED = 64  # a bare expression statement: a docstring, or a string used as a comment
+CONDITIONAL = 128  # runs only where a condition holds, or where something was raised
+ELSEWHERE = 256  # runs only on another kind of machine than the course's
+BEGINS = 512  # a literal that more text follows
+CONTINUES = 1024  # a literal that follows other text
 
 _CATCH_ALL = {"Exception", "BaseException"}
 _CATCHES = (
@@ -31,19 +35,34 @@ _CATCHES = (
     (CUDA_GUARD, {"RuntimeError", "AssertionError"} | _CATCH_ALL),
 )
 _FILE_QUESTIONS = {"exists", "isfile", "isdir", "is_file", "is_dir", "glob", "listdir", "lexists"}
+_GPU_QUESTIONS = {"is_available", "device_count"}
 _CUDA_WORDS = ("cuda", "gpu", "device", "is_available", "mps")
 _ARGV_WORDS = ("argv", "args", "argc")
+# `if find_spec("tqdm"):` and `if sys.version_info >= (3, 11):` choose between two ways to import.
+_IMPORT_QUESTIONS = {"find_spec", "find_loader", "version_info", "__package__"}
+_NOTEBOOK_WORDS = ("colab", "kaggle", "notebook", "jupyter", "ipython", "ipykernel")
+_MACHINE_QUESTIONS = {
+    ("sys", "modules"),
+    ("sys", "platform"),
+    ("os", "name"),
+    ("platform", "system"),
+}
+_COURSE_SYSTEM = {"linux", "linux2", "posix"}
 _BUILTINS = frozenset(dir(builtins))
 
 # An alias of an alias of an alias …: longer chains than this are not ordinary student code.
 _MAX_ALIASES = 6
 _MAX_BINDINGS = 16
 _MAX_ATTRIBUTES = 64
+# `not` of `not` of `not` …, and a name for a name for a name: deeper questions stay unanswered.
+_MAX_QUESTIONS = 12
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Assignment = ast.Assign | ast.AnnAssign | ast.NamedExpr
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 N = TypeVar("N", bound=ast.AST)
+# `raise` is none of them: a program that refuses to run without a GPU takes one for granted.
+_LEAVING = (ast.Return, ast.Continue, ast.Break)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -137,6 +156,7 @@ class Scan:
         self.subscripts: list[Sighting[ast.Subscript]] = []
         self.tests: list[Sighting[ast.Compare]] = []
         self.functions: list[Function] = []
+        self.defaults: list[tuple[str, ast.expr, Scope]] = []  # of parameters, seen from inside
         self.star_imports: list[str] = []
         self.units: list[Unit] = [Unit("", None, "", False), Unit("", None, "", False)]
         self.scope = Scope("module", None, tree, MODULE_UNIT)
@@ -268,6 +288,7 @@ class _Walk:
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
         self.stack: list[tuple[ast.AST, Scope, int]] = []
+        self.machines = _Machines(scan)
 
     def walk(self, tree: ast.Module) -> None:
         self._push(tree.body, self.scan.scope, 0)
@@ -282,6 +303,7 @@ class _Walk:
             ast.IfExp: self._if,
             ast.While: self._if,
             ast.BoolOp: self._bool_op,
+            ast.BinOp: self._operator,
             ast.Try: self._try,
             ast.TryStar: self._try,
             ast.With: self._with,
@@ -303,6 +325,7 @@ class _Walk:
             ast.Call: self._call,
             ast.Subscript: self._subscript,
             ast.Compare: self._compare,
+            ast.match_case: self._case,
             ast.MatchAs: self._capture,
             ast.MatchStar: self._capture,
             ast.MatchMapping: self._capture,
@@ -317,7 +340,15 @@ class _Walk:
                 handler(node, scope, flags)
 
     def _push(self, nodes: Iterable[ast.AST], scope: Scope, flags: int) -> None:
-        self.stack.extend([(node, scope, flags) for node in nodes][::-1])
+        """Walk `nodes` next, in their order; what an `if` leaves by guards what follows it."""
+        steps = []
+        for node in nodes:
+            steps.append((node, scope, flags))
+            if isinstance(node, ast.If) and isinstance(node.body[-1], _LEAVING):
+                flags |= _asked(node.test) & CUDA_GUARD
+                if self.machines.elsewhere(node.test, scope) is False:
+                    flags |= IMPORT_GUARD | ELSEWHERE
+        self.stack.extend(reversed(steps))
 
     def _nothing(self, node: ast.AST, scope: Scope, flags: int) -> None:
         """A statement that names things without using them."""
@@ -349,6 +380,8 @@ class _Walk:
             *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
         ]:
             inner.bind(argument.arg, Binding("parameter", argument.arg, default, inner))
+            if default is not None:
+                self.scan.defaults.append((argument.arg, default, inner))
         for extra in (arguments.vararg, arguments.kwarg):
             if extra is not None:
                 inner.bind(extra.arg, Binding("other"))
@@ -404,12 +437,22 @@ class _Walk:
     # ------------------------------------------------------------------ guards
 
     def _if(self, node: ast.If | ast.IfExp | ast.While, scope: Scope, flags: int) -> None:
-        inside = flags | _asked(node.test)
+        asked = _asked(node.test)
         body = node.body if isinstance(node.body, list) else [node.body]
         orelse = node.orelse if isinstance(node.orelse, list) else [node.orelse]
+        elsewhere = self.machines.elsewhere(node.test, scope)
         # What stands after `if not torch.cuda.is_available():` is as deliberate as what is in it.
-        self._push(orelse, scope, inside & ~(MAIN_GUARD | TYPE_CHECKING) | flags)
-        self._push(body, scope, inside)
+        otherwise = asked & ~(MAIN_GUARD | TYPE_CHECKING)
+        if asked & MAIN_GUARD:
+            otherwise |= IMPORT_GUARD  # how a script imports, and how its package does
+        asked |= self.machines.asks_for_gpu(node.test, scope)
+        otherwise |= asked & CUDA_GUARD
+        if elsewhere:
+            asked |= IMPORT_GUARD | ELSEWHERE
+        elif elsewhere is not None:
+            otherwise |= IMPORT_GUARD | ELSEWHERE
+        self._push(orelse, scope, flags | otherwise)
+        self._push(body, scope, flags | asked)
         self._push([node.test], scope, flags)
 
     def _bool_op(self, node: ast.BoolOp, scope: Scope, flags: int) -> None:
@@ -417,7 +460,8 @@ class _Walk:
         steps = []
         for value in node.values:
             steps.append((value, scope, later))
-            later |= _asked(value) & ~(MAIN_GUARD | TYPE_CHECKING)
+            later |= _asked(value) & ~(MAIN_GUARD | TYPE_CHECKING) | CONDITIONAL
+            later |= self.machines.asks_for_gpu(value, scope)
         self.stack.extend(reversed(steps))
 
     def _try(self, node: ast.Try | ast.TryStar, scope: Scope, flags: int) -> None:
@@ -432,10 +476,14 @@ class _Walk:
         for handler in reversed(node.handlers):
             if handler.name:
                 scope.bind(handler.name, Binding("other"))
-            self._push(handler.body, scope, flags | caught)
+            self._push(handler.body, scope, flags | caught | CONDITIONAL)
             if handler.type is not None:
                 self._push([handler.type], scope, flags)
         self._push(node.body, scope, flags | caught)
+
+    def _case(self, node: ast.match_case, scope: Scope, flags: int) -> None:
+        self._push(node.body, scope, flags | CONDITIONAL)
+        self._push([item for item in (node.pattern, node.guard) if item], scope, flags)
 
     def _with(self, node: ast.With | ast.AsyncWith, scope: Scope, flags: int) -> None:
         caught = 0
@@ -537,12 +585,19 @@ class _Walk:
 
     def _joined(self, node: ast.JoinedStr, scope: Scope, flags: int) -> None:
         # Only the first piece can start a path; later pieces follow a value.
-        self._push(node.values[:1], scope, flags)
-        self._push(
-            [value for value in node.values[1:] if not isinstance(value, ast.Constant)],
-            scope,
-            flags,
-        )
+        pieces = [value for value in node.values[1:] if not isinstance(value, ast.Constant)]
+        self._push(node.values[:1], scope, flags | BEGINS if pieces else flags)
+        self._push(pieces, scope, flags)
+
+    def _operator(self, node: ast.BinOp, scope: Scope, flags: int) -> None:
+        before = after = flags
+        if isinstance(node.op, ast.Add):
+            if isinstance(node.left, ast.Constant):
+                before |= BEGINS
+            if isinstance(node.right, (ast.Constant, ast.JoinedStr)):
+                after |= CONTINUES
+        self._push([node.right], scope, after)
+        self._push([node.left], scope, before)
 
     def _call(self, node: ast.Call, scope: Scope, flags: int) -> None:
         self.scan.calls.append(Sighting(node, scope, flags))
@@ -559,22 +614,106 @@ class _Walk:
 
 def _asked(test: ast.expr) -> int:
     """What an `if` asks about: the guards that hold under it."""
-    flags = 0
     if _is_main_guard(test):
         return MAIN_GUARD
+    if isinstance(test, ast.Constant):
+        return 0 if test.value else TYPE_CHECKING
+    if _last_name(test) == "TYPE_CHECKING":
+        return TYPE_CHECKING
+    flags = CONDITIONAL
     for word in _words_in(test):
         lower = word.lower()
-        if word == "TYPE_CHECKING":
-            flags |= TYPE_CHECKING
+        if word in _IMPORT_QUESTIONS:
+            flags |= IMPORT_GUARD
         if word in _FILE_QUESTIONS:
             flags |= FILE_GUARD
         if any(part in lower for part in _CUDA_WORDS):
             flags |= CUDA_GUARD
         if any(part in lower for part in _ARGV_WORDS):
             flags |= ARGV_GUARD
-    if flags & TYPE_CHECKING and not isinstance(test, (ast.Name, ast.Attribute)):
-        flags &= ~TYPE_CHECKING
     return flags
+
+
+class _Machines:
+    """Which questions ask for another kind of machine than the course's: a notebook service, a
+    laptop's operating system, a GPU. Each name's value is looked at once."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self.named: dict[int, bool | None] = {}
+        self.gpus: dict[int, bool] = {}
+
+    def asks_for_gpu(self, test: ast.expr, scope: Scope) -> int:
+        """CUDA_GUARD where a name in `test` was given `torch.cuda.is_available()`, else 0."""
+        if isinstance(test, ast.UnaryOp):
+            test = test.operand
+        for value in test.values if isinstance(test, ast.BoolOp) else [test]:
+            bindings = self.scan.bindings(value.id, scope) if isinstance(value, ast.Name) else []
+            for binding in bindings[:_MAX_BINDINGS]:
+                key = id(binding.node)
+                if key not in self.gpus:
+                    words = _words_in(binding.node) if binding.node is not None else ()
+                    self.gpus[key] = not _GPU_QUESTIONS.isdisjoint(words)
+                if self.gpus[key]:
+                    return CUDA_GUARD
+        return 0
+
+    def elsewhere(
+        self, test: ast.expr, scope: Scope, questions: int = _MAX_QUESTIONS
+    ) -> bool | None:
+        """True: `test` holds only elsewhere; False: it fails only there; None: it says neither."""
+        if not questions:
+            return None
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            return _opposite(self.elsewhere(test.operand, scope, questions - 1))
+        if isinstance(test, ast.BoolOp):
+            answers = {self.elsewhere(value, scope, questions - 1) for value in test.values}
+            # One that holds only elsewhere decides an `and`, one that fails only there an `or`.
+            decisive = isinstance(test.op, ast.And)
+            if decisive in answers:
+                return decisive
+            return None if None in answers else not decisive
+        if isinstance(test, ast.Name) and not _is_notebook(test.id):
+            return self._named(test.id, scope, questions)
+        return _elsewhere(test)
+
+    def _named(self, name: str, scope: Scope, questions: int) -> bool | None:
+        bindings = self.scan.bindings(name, scope)
+        binding = bindings[0] if len(bindings) == 1 else None
+        if binding is None or binding.kind != "value" or binding.node is None:
+            return None
+        key = id(binding.node)
+        if key not in self.named:
+            self.named[key] = None  # what a name is bound to by way of itself is nothing
+            self.named[key] = self.elsewhere(binding.node, binding.scope or scope, questions - 1)
+        return self.named[key]
+
+
+def _opposite(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+def _elsewhere(test: ast.expr) -> bool | None:
+    """The answer for a question without `not`, `and` and `or`."""
+    is_notebook = any(map(_is_notebook, _words_in(test)))
+    if not is_notebook and not any(map(_is_machine_question, ast.walk(test))):
+        return None
+    is_elsewhere = is_notebook or _COURSE_SYSTEM.isdisjoint(map(str.lower, _words_in(test)))
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.NotEq, ast.NotIn, ast.IsNot)):
+        return not is_elsewhere
+    return is_elsewhere
+
+
+def _is_notebook(word: str) -> bool:
+    return any(part in word.lower() for part in _NOTEBOOK_WORDS)
+
+
+def _is_machine_question(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in _MACHINE_QUESTIONS
+    )
 
 
 def _is_main_guard(test: ast.expr) -> bool:

@@ -45,6 +45,11 @@ class SurveyedScript(NamedTuple):
     reached: frozenset[tuple[str, int]]
     opened: tuple[OpenedFile, ...]
     written_names: frozenset[str]
+    calls: Mapping[str, Sequence[CallShape]]  # of what may be the submission's own, by its name
+
+    def leaves_out(self, default: ParameterDefault) -> bool:
+        """Whether the function is called, and every call leaves the parameter to its default."""
+        return _left_out(default, self.calls)
 
     @property
     def path(self) -> str:
@@ -127,19 +132,28 @@ def survey_source(
     for role, path in scripts.items():
         closure = close_imports(path, reader.tree, reader, chosen)
         reached = reached_units(closure)
-        opened = _opened(closure, reached)
+        calls = _own_calls(closure)
+        opened = _opened(closure, reached, calls)
         written = frozenset(posixpath.basename(item.path) for item in opened if item.use.writes)
-        surveyed.append(SurveyedScript(role, closure, reached, opened, written))
+        surveyed.append(SurveyedScript(role, closure, reached, opened, written, calls))
         modules.update(closure.modules)
     return SurveyedSource(reader.tree, tuple(surveyed), modules)
 
 
-def _opened(closure: Closure, reached: frozenset[tuple[str, int]]) -> tuple[OpenedFile, ...]:
+def _own_calls(closure: Closure) -> Mapping[str, Sequence[CallShape]]:
     calls: dict[str, list[CallShape]] = {}
     for facts in closure.read:
         for shape in facts.calls:
             if _may_be_local(closure, shape.resolved):
                 calls.setdefault(shape.name, []).append(shape)
+    return calls
+
+
+def _opened(
+    closure: Closure,
+    reached: frozenset[tuple[str, int]],
+    calls: Mapping[str, Sequence[CallShape]],
+) -> tuple[OpenedFile, ...]:
     files = []
     for facts in closure.read:
         for use in facts.files:

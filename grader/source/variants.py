@@ -99,6 +99,15 @@ def _option(detected: CommandLine, word: str) -> Option | None:
     return starts[0] if len(starts) == 1 and detected.style == "argparse" else None
 
 
+def may_be_given(flags: Sequence[str], templates: Sequence[Template]) -> bool:
+    """Whether a command line of `templates` may give the option that has these `flags`."""
+    words = {word for template in templates for word in template[1:]}
+    fields = [word[1:-1] for word in words if word.startswith("{")]
+    # `checkpoint_bn` is a checkpoint: one of several experiments'.
+    kinds = [field if field in _MEANINGS else field.partition("_")[0] for field in fields]
+    return any(flag in words or _meaning(flag, kinds) is not None for flag in flags)
+
+
 def _judge_positionals(detected: CommandLine, given: list[str], words: Sequence[str]) -> Fit:
     least = sum(item.least for item in detected.positionals)
     most = sum(item.most for item in detected.positionals)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from grader.findings import found, quoted
 from grader.model import Assignment, CheckedLayout, Finding
 from grader.source.absent import explain_absent_file, explain_absent_module
-from grader.source.facts import ModuleFacts
+from grader.source.facts import AbsolutePath, ModuleFacts
 from grader.source.imports import ExternalImport, runs_when_imported
 from grader.source.known_packages import KNOWN_PACKAGES
 from grader.source.parse import Unparsed
@@ -31,6 +31,7 @@ from grader.source.survey import (
     survey_source,
 )
 from grader.source.tree import SourceTree
+from grader.source.variants import may_be_given
 
 _CODES = {"network": "source.network", "subprocess": "source.subprocess"}
 _MOST_LINES = 6
@@ -81,6 +82,14 @@ class _Check:
         self.reader = reader
         self.drafts: dict[_Key, _Draft] = {}
         self.files = files_of(layout)
+        # (path, line): what is not among them may be passed over in the course's run
+        self.sure_imports = {
+            (module.path, item.line)
+            for module in source.modules.values()
+            if isinstance(module, ModuleFacts)
+            for item in module.imports
+            if not item.conditional
+        }
 
     def run(self) -> tuple[Finding, ...]:
         for module in self.source.modules.values():
@@ -142,12 +151,13 @@ class _Check:
             self._forbidden(facts, script)
             self._machine(facts, script)
         for external in closure.external:
-            self._external(external, script)
+            if (external.path, external.item.unit) in script.reached:
+                self._external(external, script)
         for missing in closure.missing:
-            if not missing.guarded:
+            if not missing.guarded and (missing.path, missing.unit) in script.reached:
                 self._missing(missing.path, missing.line, missing.module, missing.expected, script)
         for beyond in closure.beyond_top:
-            if not beyond.guarded:
+            if not beyond.guarded and (beyond.path, beyond.unit) in script.reached:
                 self._add(
                     "source.relative-import",
                     beyond.path,
@@ -237,6 +247,8 @@ class _Check:
                 )
         if script is not None and not self.rules.pretrained_weights:
             for pretrained in facts.pretrained:
+                if any(name.partition(".")[0] in local for name in pretrained.names):
+                    continue
                 self._add(
                     "source.pretrained",
                     facts.path,
@@ -275,7 +287,10 @@ class _Check:
     def _missing(
         self, path: str, line: int, module: str, expected: str, script: SurveyedScript
     ) -> None:
-        if self._is_full("source.missing-local-module"):
+        code, where = "source.missing-local-module", ""
+        if (path, line) not in self.sure_imports:
+            code, where = "source.missing-conditional-module", " under a condition"
+        if self._is_full(code):
             return
         said, hint = explain_absent_module(expected, self.files, script.path)
         if not said and "." in module:
@@ -286,10 +301,10 @@ class _Check:
                 "assignment"
             )
         self._add(
-            "source.missing-local-module",
+            code,
             path,
             module.partition(".")[0] if "." not in module else module,
-            f"{path} imports {quoted(module)}{said}",
+            f"{path} imports {quoted(module)}{where}{said}",
             line,
             hint,
         )
@@ -301,16 +316,18 @@ class _Check:
             return (facts.path, unit) in script.reached
 
         for absolute in facts.absolute_paths:
-            if may_run(absolute.unit):
+            if may_run(absolute.unit) and self._is_taken(absolute, facts, script):
+                where = _as_default(absolute)
                 self._add(
                     "source.absolute-path",
                     facts.path,
-                    absolute.text,
-                    f"{facts.path} names {quoted(absolute.text)}, a place on one machine only",
+                    absolute.text + where,
+                    f"{facts.path} names {quoted(absolute.text)}, a place on one machine only"
+                    + where,
                     absolute.line,
                 )
         for cuda in facts.cuda:
-            if may_run(cuda.unit):
+            if may_run(cuda.unit) and not self._may_be_given(cuda.flags, script):
                 self._add(
                     "source.hardcoded-cuda",
                     facts.path,
@@ -328,6 +345,27 @@ class _Check:
                     f"({argv.text}) while it is being imported",
                     argv.line,
                 )
+
+    def _is_taken(self, path: AbsolutePath, facts: ModuleFacts, script: SurveyedScript) -> bool:
+        """Whether a path that is a default is what the course's run takes."""
+        if path.parameter is not None:
+            return script.leaves_out(path.parameter)
+        if not path.flags:
+            return True
+        is_read = any((facts.path, unit) in script.reached for unit in path.read_in)
+        return is_read and not self._may_be_given(path.flags, script)
+
+    def _may_be_given(self, flags: tuple[str, ...], script: SurveyedScript) -> bool:
+        """Whether the course gives the option; a script without a case is run by hand."""
+        if not flags:
+            return False
+        templates = [
+            template
+            for case in self.assignment.cases
+            if f"{{{script.role}}}" in case.argv
+            for template in (case.argv, *case.variants)
+        ]
+        return not templates or may_be_given(flags, templates)
 
     # ------------------------------------------------------------------ files
 
@@ -389,6 +427,12 @@ class _Check:
             self._unparsed(module, needed=False)
         else:
             self._forbidden(module, None)
+
+
+def _as_default(path: AbsolutePath) -> str:
+    if path.parameter is not None:
+        return f" (the default of {quoted(path.parameter.name)})"
+    return f" (the default of {quoted(path.flags[0])})" if path.flags else ""
 
 
 def _imported_names(module: str, names: Iterable[str]) -> list[str]:

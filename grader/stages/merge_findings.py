@@ -14,6 +14,7 @@ from grader.model import Finding, Place
 _SAME_LINE: Mapping[str, str] = {
     "source.opens-missing-file": "run.missing-file",
     "source.missing-local-module": "run.missing-module",
+    "source.missing-conditional-module": "run.missing-module",
     "source.relative-import": "run.missing-module",
     "source.absolute-path": "run.missing-file",
     "source.hardcoded-cuda": "run.cuda",

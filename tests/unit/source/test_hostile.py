@@ -29,6 +29,25 @@ PROGRAMS = {
     + "pass\n",
     "many conditions": "if a and (b or cuda):\n  x = 1\n" * 4000,
     "a condition of many": "if " + " and ".join(["cuda"] * 20000) + ": pass\n",
+    "a question turned round": "import a\nif " + "not " * 150 + "a: import b\n",
+    "questions under names": "a0 = 'colab' in x\n"
+    + "".join(f"a{n + 1} = not a{n}\n" for n in range(3000))
+    + "if a3000: import b\n" * 2000,
+    "one long question under a name": "x = "
+    + " and ".join(["cuda"] * 10000)
+    + "\n"
+    + "if x: import b\n" * 3000,
+    "a missing module on every line": "if x: import b\n" * 9000,
+    "one option read everywhere": "p.add_argument('--x', default='/home/a')\n" * 2500
+    + "".join(f"def f{n}():\n args.x\n" for n in range(6000)),
+    "one function of many defaults": "def f("
+    + ", ".join(f"p{n}='/home/a'" for n in range(9000))
+    + "):\n "
+    + ", ".join(f"p{n}" for n in range(9000)),
+    "one large dict that many calls take": "import torch\nd = {"
+    + ", ".join(f"'{n}': 0" for n in range(9000))
+    + "}\n"
+    + "torch.zeros(**d)\n" * 6000,
     "star imports": "".join(f"from m{n} import *\n" for n in range(3000)) + "f()\n" * 3000,
     "many files": "".join(f"open('f{n}')\n" for n in range(8000)),
     "many defaults": "".join(f"def f(p{n}='x'):\n open(p{n})\nf()\n" for n in range(3000)),

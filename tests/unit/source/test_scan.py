@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from grader.source.scan import Scan
+from grader.source.scan import CONDITIONAL, IMPORT_GUARD, TYPE_CHECKING, Scan
 
 
 def called(source: str) -> list[tuple[str, ...]]:
@@ -88,3 +88,49 @@ def test_two_possible_modules_are_both_reported() -> None:
         m.resnet18()
     """
     assert called(source)[-1] == ("timm.models.resnet18", "torchvision.models.resnet18")
+
+
+def guards(source: str) -> list[int]:
+    """What guards every import in `source`, of the guards that concern imports."""
+    scan = Scan("a.py", ast.parse(textwrap.dedent(source)))
+    wanted = IMPORT_GUARD | CONDITIONAL | TYPE_CHECKING
+    return [item.flags & wanted for item in scan.imports]
+
+
+OTHER = IMPORT_GUARD | CONDITIONAL
+
+
+@pytest.mark.parametrize(
+    ("source", "then", "otherwise"),
+    [
+        ("if x: import a\nelse: import b", CONDITIONAL, CONDITIONAL),
+        ("if True: import a\nimport b", 0, 0),
+        ("if False: import a\nelse: import b", TYPE_CHECKING, 0),
+        ("if TYPE_CHECKING: import a\nelse: import b", TYPE_CHECKING, 0),
+        ("if IN_COLAB: import a\nelse: import b", OTHER, CONDITIONAL),
+        ("if not IN_COLAB: import a\nelse: import b", CONDITIONAL, OTHER),
+        ("if IN_COLAB or ON_KAGGLE: import a\nelse: import b", OTHER, CONDITIONAL),
+        ("if IN_COLAB or x: import a\nelse: import b", CONDITIONAL, CONDITIONAL),
+        ("if x and IN_COLAB: import a\nelse: import b", OTHER, CONDITIONAL),
+        ("if x and not IN_COLAB: import a\nelse: import b", CONDITIONAL, CONDITIONAL),
+        ("if not IN_COLAB and not is_notebook(): import a\nelse: import b", CONDITIONAL, OTHER),
+        ("if sys.platform == 'win32': import a\nelse: import b", OTHER, CONDITIONAL),
+        ("if sys.platform != 'win32': import a\nelse: import b", CONDITIONAL, OTHER),
+        ("if platform.system() == 'Linux': import a\nelse: import b", CONDITIONAL, OTHER),
+        ("if 'ipykernel' not in sys.modules: import a\nelse: import b", CONDITIONAL, OTHER),
+        ("x = os.name == 'nt'\nif x: import a\nelse: import b", OTHER, CONDITIONAL),
+        ("x = x\nif x: import a\nelse: import b", CONDITIONAL, CONDITIONAL),
+        ("if model.modules(): import a\nelse: import b", CONDITIONAL, CONDITIONAL),
+        ("if sys.version_info > (3, 11): import a\nelse: import b", OTHER, OTHER),
+        ("try: import a\nexcept ImportError: import b", IMPORT_GUARD, OTHER),
+        ("try: import a\nexcept RuntimeError: import b", 0, CONDITIONAL),
+        ("match x:\n case 1: import a\n case _: import b", CONDITIONAL, CONDITIONAL),
+        ("def f():\n if not IN_COLAB: return\n import a\nimport b", IMPORT_GUARD, 0),
+        ("def f():\n if IN_COLAB: return\n import a\nimport b", 0, 0),
+        ("for x in y: import a\nwhile x: import b", 0, CONDITIONAL),
+    ],
+)
+def test_what_an_import_depends_on_is_read_off_its_question(
+    source: str, then: int, otherwise: int
+) -> None:
+    assert guards(source) == [then, otherwise]

@@ -220,6 +220,66 @@ INNOCENT: dict[str, Mapping[str, str]] = {
         """,
         "net.py": "class Net:\n    def __init__(self, **options): ...\n",
     },
+    "a loader and a network of the student's own": {
+        "evaluate.py": """
+            from utils import load_model
+            from models.resnet import ResNet
+            net = ResNet(2, 100, pretrained=True)
+            net = load_model(weights="best")
+        """,
+        "utils.py": "def load_model(weights): ...\n",
+        "models/resnet.py": "class ResNet:\n    def __init__(self, *args, **options): ...\n",
+    },
+    "a module of the student's own that is called as a library is": {
+        "evaluate.py": "from timm import build\nbuild(pretrained=True, weights='DEFAULT')\n",
+        "timm.py": "def build(**options): ...\n",
+    },
+    "imports that the course's run never comes to": {
+        "evaluate.py": """
+            import importlib.util, os, sys
+            IN_COLAB = "google.colab" in sys.modules
+            HOSTED = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+            WINDOWS = os.name == "nt"
+            if IN_COLAB:
+                from google.colab import drive
+                drive.mount("x")
+            if HOSTED or IN_COLAB:
+                import kaggle_secrets
+            if not WINDOWS:
+                root = "x"
+            else:
+                import win32api
+            if sys.platform == "win32":
+                import winshell
+            elif sys.platform == "darwin":
+                import AppKit
+            if not sys.platform.startswith("linux"):
+                import pywin
+            if False:
+                import old_network
+            if sys.version_info >= (3, 11):
+                import tomllib
+            else:
+                import my_toml
+            if importlib.util.find_spec("my_bar"):
+                from my_bar import bar
+            if __package__:
+                from .net import Net
+            else:
+                from net import Net
+            def plot():
+                import pywt
+                from .plots import curve
+        """,
+        "net.py": """
+            class Net: ...
+            class Trial:
+                def run(self):
+                    import my_logger
+            if __name__ == "__main__":
+                import my_timer
+        """,
+    },
     "no checkpoint in the zip: the course retrains": {
         "evaluate.py": "import torch\nstate = torch.load('resnet_model.pth')\n",
     },
@@ -320,6 +380,24 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
         {"train.py": "import pandas as pd\nfrom sklearn.metrics import f1_score\n"},
         [("source.unknown-import", "train.py:1"), ("source.unknown-import", "train.py:2")],
     ),
+    "a module left out of the zip that only an option asks for": (
+        {"train.py": "import sys\nif sys.argv[3:]:\n    from make_plot import plot\n"},
+        [("source.missing-conditional-module", "train.py:3")],
+    ),
+    "a module left out of the zip that is imported with and without a condition": (
+        {"train.py": "import sys\nif sys.argv[3:]: import plots\nimport plots\n"},
+        [
+            ("source.missing-conditional-module", "train.py:2"),
+            ("source.missing-local-module", "train.py:3"),
+        ],
+    ),
+    "a module left out of the zip that is imported off the author's machine": (
+        {
+            "train.py": "import sys\nif sys.platform == 'win32':\n    import paths\n"
+            "else:\n    import linux_paths\n"
+        },
+        [("source.missing-conditional-module", "train.py:5")],
+    ),
     "a part of torchvision that is not on the list": (
         {"train.py": "from torchvision import ops, transforms\n"},
         [("source.unknown-import", "train.py:1")],
@@ -350,6 +428,47 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
     "a file beside the folder": (
         {"evaluate.py": "x = open('../stats.txt')\n"},
         [("source.opens-missing-file", "evaluate.py:1")],
+    ),
+    "a path of a laptop that no option of the course overrides": (
+        {
+            "evaluate.py": """
+                import argparse, os
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--model_ckpt", default="/home/asha/best.pth")
+                parser.add_argument("--test_imgs", default="/home/asha/test")
+                parser.add_argument("--classes_from", default="/home/asha/train")
+                args = parser.parse_args()
+                print(args.model_ckpt, args.test_imgs, os.listdir(args.classes_from))
+            """
+        },
+        [("source.absolute-path", "evaluate.py:6")],
+    ),
+    "a path of a laptop that every call takes": (
+        {
+            "evaluate.py": """
+                import os
+                def classes(folder="/home/asha/train"):
+                    return sorted(os.listdir(folder))
+                def images(folder="/home/asha/test"):
+                    return sorted(os.listdir(folder))
+                def other(folder="/home/asha/other"):
+                    return sorted(os.listdir(folder))
+                print(classes(), images("x"))
+            """
+        },
+        [("source.absolute-path", "evaluate.py:3")],
+    ),
+    "a GPU unless an option says otherwise": (
+        {
+            "evaluate.py": """
+                import argparse, torch
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--device", default="cuda")
+                args = parser.parse_args()
+                torch.load("resnet_model.pth", map_location=args.device)
+            """
+        },
+        [("source.hardcoded-cuda", "evaluate.py:6")],
     ),
     "paths of a laptop": (
         {"train.py": "data = '/home/asha/data'\nout = 'C:\\\\Users\\\\asha\\\\out'\n"},
