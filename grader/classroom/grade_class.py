@@ -27,7 +27,7 @@ from grader.classroom.records import (
 )
 from grader.classroom.run import ClassRun, Told
 from grader.classroom.run_lock import only_run
-from grader.classroom.store import Store, make_store, open_store
+from grader.classroom.store import FILE_NAME, Store, make_store, open_store
 from grader.errors import UsageError
 from grader.findings import listed
 from grader.model import Assignment, Truth
@@ -58,6 +58,20 @@ class Standing:
     gone: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
     stale: Mapping[str, str] | None = None
+
+
+@contextmanager
+def alone_in(results: Path, setup: Setup, assignment: Assignment) -> Iterator[None]:
+    """Nobody else grades in `results` while the block lasts: reading the door packs loose files
+    there. Where there is no class yet, there is nobody to disturb.
+
+    Raises UsageError when another run is at work, or when the results are another assignment's.
+    """
+    if not (results / FILE_NAME).is_file():
+        yield
+        return
+    with make_store(results, _info(setup, assignment, "")), only_run(results):
+        yield
 
 
 def grade_class(

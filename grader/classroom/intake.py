@@ -40,7 +40,8 @@ def read_door(
     """Read the layouts that `grader.classroom.layouts` tells of; submissions are sorted by key.
 
     `roster` defaults to `roster.csv` in the folder, where there is one. Loose files (Gradescope
-    unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`.
+    unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`;
+    what has to be made for that is made for this user alone.
     The keys of submissions depend on what lies in the folder alone.
 
     Raises UsageError for a folder without submissions, a roster or metadata that cannot be read,
@@ -104,7 +105,7 @@ def _packed(folder: Path, goal: Path) -> Path:
     ]
     fresh = goal.with_name(f".{goal.name}-new")
     try:
-        goal.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(goal.parent)
         fresh.unlink(missing_ok=True)
         write_zip(folder, names, fresh)
         if goal.is_file() and filecmp.cmp(fresh, goal, shallow=False):
@@ -117,6 +118,13 @@ def _packed(folder: Path, goal: Path) -> Path:
             hint="free some space, or give yourself the right to write there",
         ) from error
     return goal
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, and what is missing above it: the results of a class may be among that."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _keys(bases: Iterable[str]) -> list[str]:

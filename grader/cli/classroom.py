@@ -124,7 +124,7 @@ def class_(
     all submissions.
     """
     from grader.assignments.load import load_assignment
-    from grader.classroom.grade_class import grade_class
+    from grader.classroom.grade_class import alone_in, grade_class
     from grader.classroom.intake import read_door
 
     setup = Setup(
@@ -150,9 +150,9 @@ def class_(
         raise UsageError(
             f"--out {results}: is the folder of the submissions", hint="give results their own"
         )
-    door = read_door(
-        setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
-    )
+    definition = load_assignment(assignment)
+    with alone_in(results, setup, definition):
+        door = read_door(setup.submissions, definition, setup.roster, packed=results / "packed")
     if door.unread:
         click.echo(f"columns of the roster that are not used: {listed(door.unread, 12)}")
     _say_roster(results, setup)
@@ -214,7 +214,7 @@ def regrade(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    """Grade submissions again; without ENTRY, those whose zip, truth, definition or grader has changed.
+    """Grade submissions again; without ENTRY, those whose zip, truth, definition or grader changed.
 
     The results so far stay in the history, with who, when and why; adjustments stay in force.
     """

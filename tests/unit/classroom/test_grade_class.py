@@ -18,9 +18,10 @@ from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
 from grader.classroom.final_marks import SUPERSEDED, counting
-from grader.classroom.grade_class import Workers, grade_class, regrade
+from grader.classroom.grade_class import Workers, alone_in, grade_class, regrade
 from grader.classroom.progress import Progress
 from grader.classroom.records import Adjustment, Door, Setup, Submitted
+from grader.classroom.run_lock import only_run, who_runs
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
 from grader.stages.load_truth import load_truth, truth_masks
@@ -82,6 +83,25 @@ def test_an_empty_folder_is_named(tmp_path: Path, masks: Path, courses: list[Cou
     with pytest.raises(UsageError, match="holds no submissions"):
         _graded(tmp_path, masks, ())
     assert not (tmp_path / "results").exists()
+
+
+def test_a_door_is_read_where_nobody_else_grades_and_no_other_assignment_is(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    setup = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id)
+    with alone_in(results, setup, ASSIGNMENT):
+        assert not results.exists()
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    with alone_in(results, setup, ASSIGNMENT):
+        assert who_runs(results)
+    assert not who_runs(results)
+    other = replace(ASSIGNMENT, id="another")
+    with pytest.raises(UsageError, match="another class"), alone_in(results, setup, other):
+        raise AssertionError("the results of another assignment were entered")
+    busy = pytest.raises(UsageError, match="another run is at work")
+    with only_run(results), busy, alone_in(results, setup, ASSIGNMENT):
+        raise AssertionError("two runs at a time")
 
 
 def test_a_changed_mask_is_a_reason_to_regrade(
