@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
-from grader.classroom.fingerprint import grader_identity, stamp_of
+from grader.classroom.fingerprint import grader_identity, is_there, stamp_of
 from grader.classroom.plan import changes, penalties, plan
 from grader.classroom.records import (
     Absent,
@@ -112,16 +112,24 @@ def regrade(
     results: Path, names: Sequence[str], because: str, workers: Workers, tell: Told
 ) -> Standing:
     """Grade the named submissions again, or without names whatever rests on something that has
-    changed. The results so far stay in the history. Raises UsageError for a name that is none."""
+    changed, and what an earlier regrading left. The results so far stay in the history, and those
+    whose zips have gone count on.
+
+    Raises UsageError for a name that is none, and for one whose zip has gone.
+    """
     check_reason(because)
     with open_store(results) as store, only_run(results):
         setup = store.info().setup
         assignment = load_assignment(setup.assignment)
         submitted = store.submitted()
-        chosen = {find(submitted, name).key for name in names}
+        chosen = {one.key: one for one in (find(submitted, name) for name in names)}
+        gone = [one.key for one in submitted if not is_there(one.zip_path)]
+        _refuse_gone([chosen[key] for key in gone if key in chosen])
         ground = _Ground(setup, assignment, store)
         store.put_back()
+        store.settle(gone)
         states = store.states()
+        left = {key for key in store.fingerprints() if states[key] is State.WAITING}
         changed = changes(
             store, [one for one in submitted if states[one.key] is State.DONE], ground.current
         )
@@ -133,13 +141,23 @@ def regrade(
         store.ask(reasons, who_grades())
         store.charge(penalties(store, submitted, assignment))
         ground.remember()
-        due = [one for one in submitted if one.key in reasons]
+        due = [one for one in submitted if one.key in reasons or (one.key in left and not chosen)]
         _grade(store, ground, due, workers, tell)
         return Standing(
             due=len(due),
             done=list(store.states().values()).count(State.DONE),
             parked=store.faults(),
+            gone=tuple(gone),
             stale={key: what for key, what in changed.items() if key not in reasons},
+        )
+
+
+def _refuse_gone(gone: Sequence[Submitted]) -> None:
+    if gone:
+        raise UsageError(
+            f"{', '.join(one.key for one in gone)}: cannot be graded again: no longer there: "
+            f"{', '.join(str(one.zip_path) for one in gone)}",
+            hint="put it back, or leave this name out; the result so far is kept, and counts",
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from grader.classroom.final_marks import SUPERSEDED
-from grader.classroom.fingerprint import content_hash, stamp_of
+from grader.classroom.fingerprint import content_hash, is_there, stamp_of
 from grader.classroom.lateness import late_penalty
 from grader.classroom.marks import total
 from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
@@ -40,8 +40,9 @@ def plan(
     store.rename(_renamed(store, submitted))
     store.enrol(door, who)
     store.note(_replaced(store, submitted))
-    states = store.states()
     here = {one.key: one for one in submitted}
+    store.settle(key for key in store.states() if key not in here)
+    states = store.states()
     reasons = {
         key: "parked before: tried again"
         for key, state in states.items()
@@ -63,11 +64,14 @@ def plan(
 def changes(store: Store, done: Sequence[Submitted], current: Fingerprint) -> dict[str, str]:
     """key → what has changed since the result was made, where something has.
 
-    Zips whose stamp is that of last time are not read.
+    Zips whose stamp is that of last time are not read. A result whose zip has gone stays as it is:
+    it cannot be made again.
     """
     stamps, known = store.zip_stamps(), store.fingerprints()
     reasons, unchanged = {}, {}
     for one in done:
+        if not is_there(one.zip_path):
+            continue
         rested_on = known[one.key]
         zip_sha256, stamp = rested_on.zip_sha256, stamp_of([one.zip_path])
         if stamp != stamps[one.key]:

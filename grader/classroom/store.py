@@ -377,6 +377,16 @@ class Store:
                 [(key,) for key in running],
             )
 
+    def settle(self, keys: Iterable[str]) -> None:
+        """Leave submissions, whose zip has gone, at the result that they have: no run can make
+        another. Those without a result stay as they are."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE submission SET state = 'done', fault = NULL "
+                "WHERE key = ? AND key IN (SELECT key FROM result)",
+                [(key,) for key in keys],
+            )
+
     def stamp_zips(self, stamps: Mapping[str, str]) -> None:
         """Remember size and times (key → stamp) of zips whose content is the graded one."""
         with self._transaction():

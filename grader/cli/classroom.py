@@ -353,7 +353,8 @@ def _compare(results: Path, display: _Display) -> bool:
 def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
     """Say what the run has done, and exit: 3 when something could not be graded."""
     if outcome.due == 0:
-        click.echo("nothing to do: every result is up to date")
+        which = "every result whose zip is there" if outcome.gone else "every result"
+        click.echo(f"nothing to do: {which} is up to date")
     click.echo(f"{outcome.done} done, reports in {results / REPORTS_FOLDER}/")
     for key in outcome.gone:
         click.echo(f"  {key} is no longer among the submissions; its results are kept")

@@ -127,6 +127,59 @@ def test_a_changed_mask_is_a_reason_to_regrade(
         assert store.history("a")[-1].who
 
 
+def test_a_zip_that_has_gone_keeps_its_result_when_the_others_are_graded_again(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)
+    submitted[0].zip_path.unlink()
+    cv2.imwrite(str(masks / "ADONIS" / "1.png"), np.full((8, 8), 255, np.uint8))
+    with open_store(results) as store:
+        before = store.entry("a")
+    with pytest.raises(UsageError, match=r"a: cannot be graded again: no longer there: .*a\.zip"):
+        regrade(results, ["b", "a"], "a mask was corrected", Workers(), _silent)
+    standing = regrade(results, [], "a mask was corrected", Workers(), _silent)
+    assert (standing.due, standing.done, standing.parked) == (2, 3, {})
+    assert (standing.gone, standing.stale) == (("a",), {})
+    with open_store(results) as store:
+        assert store.entry("a") == before
+        assert [one.submitted.key for one in counting(store.entries()).entries] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "parked", "running"])
+def test_what_an_aborted_regrading_left_counts_again_when_its_zip_has_gone(
+    tmp_path: Path, masks: Path, courses: list[Course], state: str
+) -> None:
+    results = tmp_path / "results"
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)
+    submitted[0].zip_path.unlink()
+    for again in (
+        lambda: regrade(results, [], "again", Workers(), _silent),
+        lambda: _graded(tmp_path, masks, submitted[1:]),
+    ):
+        with open_store(results) as store:
+            store.ask({"a": "a mask was corrected"}, "ta")
+            store._connection.execute("UPDATE submission SET state = ? WHERE key = 'a'", [state])
+        standing = again()
+        assert (standing.due, standing.done, standing.parked) == (0, 3, {})
+        assert standing.gone == ("a",)
+
+
+def test_a_regrading_that_was_stopped_goes_on_without_names(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    with open_store(results) as store:
+        store.ask({"b": "a mask was corrected (the truth changed)"}, "ta")  # then it was killed
+    assert regrade(results, ["c"], "this one alone", Workers(), _silent).due == 1
+    assert regrade(results, [], "a mask was corrected", Workers(), _silent).due == 1
+    with open_store(results) as store:
+        assert store.history("b")[-1].why == "a mask was corrected (the truth changed)"
+
+
 @pytest.mark.parametrize(("names", "because"), [(["nobody"], "x"), (["a"], "  ")])
 def test_a_regrading_without_a_name_or_a_reason_changes_nothing(
     tmp_path: Path, masks: Path, courses: list[Course], names: list[str], because: str
