@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
 from grader.classroom.fingerprint import grader_identity, is_there, stamp_of
+from grader.classroom.marks import Misfit
 from grader.classroom.plan import changes, penalties, plan
 from grader.classroom.records import (
     Absent,
@@ -50,7 +51,8 @@ class Workers:
 class Standing:
     """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
     names those that are no longer at the door, `stale` those whose result rests on something that
-    has changed, `absent` who of the roster handed in nothing."""
+    has changed, `absent` who of the roster handed in nothing, `misfits` what was adjusted by hand
+    and no longer fits the definition."""
 
     due: int
     done: int
@@ -58,6 +60,7 @@ class Standing:
     gone: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
     stale: Mapping[str, str] | None = None
+    misfits: tuple[Misfit, ...] = ()
 
 
 @contextmanager
@@ -105,6 +108,7 @@ def grade_class(
             parked=store.faults(),
             gone=tuple(key for key in states if key not in here),
             absent=door.absent,
+            misfits=store.misfits(),
         )
 
 
@@ -149,6 +153,7 @@ def regrade(
             parked=store.faults(),
             gone=tuple(gone),
             stale={key: what for key, what in changed.items() if key not in reasons},
+            misfits=store.misfits(),
         )
 
 

@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from grader.classroom.marks import in_force, total, with_adjustments
+from grader.classroom.marks import Misfit, counted, maxima, misfits, total, with_adjustments
 from grader.classroom.progress import Running
 from grader.classroom.records import (
     Absent,
@@ -579,14 +579,28 @@ class Store:
         }
 
     def awards(self) -> dict[str, dict[str, Decimal]]:
-        """key → criterion → marks with the adjustments, where there is a result."""
-        return {
-            row["key"]: with_adjustments(_decimals(row["awards"]), self.adjustments(row["key"]))
+        """key → criterion → marks with the adjustments, where there is a result; the reports of
+        those alone are read that have adjustments."""
+        awards = {
+            row["key"]: _decimals(row["awards"])
             for row in self._rows(
                 "SELECT key, awards FROM result "
                 "WHERE number IN (SELECT max(number) FROM result GROUP BY key)"
             )
         }
+        adjusted = {
+            past.key: with_adjustments(past.awards, self.adjustments(past.key), maxima(past.report))
+            for past in self._adjusted()
+        }
+        return awards | adjusted
+
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Adjustments that no longer fit the definition that the current results rest on."""
+        return tuple(
+            misfit
+            for past in self._adjusted()
+            for misfit in misfits(past.key, self.adjustments(past.key), maxima(past.report))
+        )
 
     def seconds(self) -> tuple[float, ...]:
         """How long the current results took, each."""
@@ -643,16 +657,29 @@ class Store:
 
     # ------------------------------------------------------------------- inside
 
+    def _adjusted(self) -> Iterator[PastResult]:
+        """The current results that a person has adjusted, in the order of the door."""
+        for row in self._rows(
+            "SELECT key FROM submission WHERE key IN (SELECT key FROM adjustment) "
+            "ORDER BY position, key"
+        ):
+            past = self.latest(row["key"])
+            if past is not None:
+                yield past
+
     def _entry(self, row: sqlite3.Row, max_marks: Decimal) -> Entry:
         key = row["key"]
         past = self.latest(key)
-        adjustments = in_force(self.adjustments(key))
+        adjustments: tuple[Adjustment, ...] = ()
         late = Decimal(row["late_penalty"])
         report, graded, marks, folder = None, None, None, None
         if past is not None:
             report, graded = past.report, past.marks
             folder = self.results / REPORTS_FOLDER / key
-            marks = max(Decimal(0), total(with_adjustments(past.awards, adjustments)) - late)
+            most = maxima(past.report)
+            adjustments = counted(self.adjustments(key), most)
+            awards = with_adjustments(past.awards, adjustments, most)
+            marks = max(Decimal(0), total(awards) - late)
         return Entry(
             submitted=submitted_of(dict(row)),
             state=State(row["state"]),

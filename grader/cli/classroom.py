@@ -43,6 +43,7 @@ from grader.findings import listed
 
 if TYPE_CHECKING:
     from grader.classroom.grade_class import Standing, Workers
+    from grader.classroom.marks import Misfit
     from grader.classroom.records import Absent
 
 _QUIET_SECONDS = 60.0
@@ -180,6 +181,7 @@ def status(results: Path) -> None:
         )
         faults = store.faults()
         absent = store.absent()
+        misfits = store.misfits()
         _, compared = store.compared()
     at_work = who_runs(results)
     if not at_work:
@@ -191,6 +193,7 @@ def status(results: Path) -> None:
     for key, fault in faults.items():
         click.echo(f"  {key} is parked, not marked: {fault}")
     _say_absent(absent)
+    _say_misfits(misfits)
     if compared:
         click.echo(f"  {compared}")
     complete = progress.done == progress.total
@@ -359,6 +362,7 @@ def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
     for key in outcome.gone:
         click.echo(f"  {key} is no longer among the submissions; its results are kept")
     _say_absent(outcome.absent)
+    _say_misfits(outcome.misfits)
     if outcome.stale:
         click.echo(
             f"  {len(outcome.stale)} more rest on what has changed since: "
@@ -387,6 +391,21 @@ def _say_absent(absent: Sequence[Absent]) -> None:
     if absent:
         names = listed([f"{one.name} ({one.key})" if one.name else one.key for one in absent], 12)
         click.echo(f"  {len(absent)} on the roster handed in nothing: {names}")
+
+
+def _say_misfits(misfits: Sequence[Misfit]) -> None:
+    """Name what was adjusted by hand before the definition changed, and what it counts now."""
+    for one in misfits:
+        adjusted, criterion = one.adjustment, one.adjustment.criterion
+        now = (
+            f"not counted: the definition has no {criterion} any more"
+            if one.most is None
+            else f"counted as {one.most:f}: {criterion} has {one.most:f} marks at most now"
+        )
+        click.echo(
+            f"  {one.key}: the {adjusted.marks:f} that {adjusted.who} gave for {criterion} "
+            f"({adjusted.because}) is {now}; `grader adjust` sets marks anew"
+        )
 
 
 def _workers(number: int | None, scheduler: str | None) -> Workers:
