@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grader.assignments.load import load_assignment
 from grader.classroom.grade_class import check_reason, find, who_grades
-from grader.classroom.lateness import late_penalty
+from grader.classroom.lateness import late_penalty, reckoned
 from grader.classroom.marks import maxima, total
 from grader.classroom.records import Adjustment, Entry
 from grader.classroom.store import open_store
@@ -41,7 +41,8 @@ def adjust(results: Path, name: str, criterion: str, marks: str, because: str) -
             )
         adjustment = Adjustment(chosen.id, given, because.strip(), who_grades(), datetime.now(UTC))
         marks_then = total(store.awards()[one.key] | {chosen.id: given})
-        late = late_penalty(marks_then, one.late_seconds, assignment)
+        late_seconds = reckoned(one, assignment.late).late_seconds
+        late = late_penalty(marks_then, late_seconds, assignment)
         store.adjust(one.key, adjustment, late)
         return store.entry(one.key)
 

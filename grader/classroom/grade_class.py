@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
 from grader.classroom.fingerprint import grader_identity, is_there, stamp_of
 from grader.classroom.marks import Misfit
-from grader.classroom.plan import changes, penalties, plan
+from grader.classroom.plan import changes, charge, plan
 from grader.classroom.records import (
     Absent,
     ClassInfo,
@@ -52,7 +53,8 @@ class Standing:
     """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
     names those that are no longer at the door, `stale` those whose result rests on something that
     has changed, `absent` who of the roster handed in nothing, `misfits` what was adjusted by hand
-    and no longer fits the definition."""
+    and no longer fits the definition, `recharged` what was not graded again and is charged
+    something else for lateness than before."""
 
     due: int
     done: int
@@ -61,6 +63,7 @@ class Standing:
     absent: tuple[Absent, ...] = ()
     stale: Mapping[str, str] | None = None
     misfits: tuple[Misfit, ...] = ()
+    recharged: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -97,6 +100,7 @@ def grade_class(
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
+        before = store.late_penalties()
         due = plan(store, door, ground.current, setup, assignment, who_grades(), force=force)
         ground.remember()
         _grade(store, ground, due, workers, tell)
@@ -109,6 +113,7 @@ def grade_class(
             gone=tuple(key for key in states if key not in here),
             absent=door.absent,
             misfits=store.misfits(),
+            recharged=_recharged(store, before, due),
         )
 
 
@@ -143,9 +148,14 @@ def regrade(
             else {key: f"{because} ({what})" for key, what in changed.items()}
         )
         store.ask(reasons, who_grades())
-        store.charge(penalties(store, submitted, assignment))
+        before = store.late_penalties()
+        charge(store, assignment)
         ground.remember()
-        due = [one for one in submitted if one.key in reasons or (one.key in left and not chosen)]
+        due = [
+            one
+            for one in store.submitted()
+            if one.key in reasons or (one.key in left and not chosen)
+        ]
         _grade(store, ground, due, workers, tell)
         return Standing(
             due=len(due),
@@ -154,7 +164,19 @@ def regrade(
             gone=tuple(gone),
             stale={key: what for key, what in changed.items() if key not in reasons},
             misfits=store.misfits(),
+            recharged=_recharged(store, before, due),
         )
+
+
+def _recharged(
+    store: Store, before: Mapping[str, Decimal], due: Sequence[Submitted]
+) -> tuple[str, ...]:
+    graded = {one.key for one in due}
+    return tuple(
+        key
+        for key, marks in store.late_penalties().items()
+        if key not in graded and marks != before.get(key, marks)
+    )
 
 
 def _refuse_gone(gone: Sequence[Submitted]) -> None:

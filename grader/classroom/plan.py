@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from grader.classroom.final_marks import SUPERSEDED
 from grader.classroom.fingerprint import content_hash, is_there, stamp_of
-from grader.classroom.lateness import late_penalty
+from grader.classroom.lateness import late_penalty, reckoned
 from grader.classroom.marks import total
 from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
 from grader.classroom.store import Store
@@ -56,7 +56,7 @@ def plan(
             reasons |= dict.fromkeys([one.key for one in done], asked)
         reasons |= changes(store, done, current)
     store.ask(reasons, who)
-    store.charge(penalties(store, submitted, assignment))
+    charge(store, assignment)
     states = store.states()
     return tuple(one for key, one in here.items() if states[key] is State.WAITING)
 
@@ -95,16 +95,19 @@ def _newly_asked(before: Setup, now: Setup) -> str:
     return f"{' and '.join(names)} asked for now" if names else ""
 
 
-def penalties(
-    store: Store, submitted: Sequence[Submitted], assignment: Assignment
-) -> dict[str, Decimal]:
-    """key → what lateness costs by the definition as it is now, where there is a result."""
+def charge(store: Store, assignment: Assignment) -> None:
+    """Charge every submission's lateness by the definition as it is now, at the door or gone."""
+    known = store.submitted()
+    now = [reckoned(one, assignment.late) for one in known]
+    store.tell_lateness([one for one, before in zip(now, known, strict=True) if one != before])
     awards: Mapping[str, Mapping[str, Decimal]] = store.awards()
-    return {
-        one.key: late_penalty(total(awards[one.key]), one.late_seconds, assignment)
-        for one in submitted
-        if one.key in awards
-    }
+    store.charge(
+        {
+            one.key: late_penalty(total(awards[one.key]), one.late_seconds, assignment)
+            for one in now
+            if one.key in awards
+        }
+    )
 
 
 def _renamed(store: Store, submitted: Sequence[Submitted]) -> dict[str, str]:

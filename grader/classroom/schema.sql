@@ -1,4 +1,4 @@
--- The tables of class.sqlite, schema 2. Times are ISO 8601 in UTC, marks are exact decimals as text.
+-- The tables of class.sqlite, schema 3. Times are ISO 8601 in UTC, marks are exact decimals as text.
 
 CREATE TABLE class (
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -23,6 +23,7 @@ CREATE TABLE submission (
   email TEXT,
   submitted_at TEXT,
   late_seconds REAL,
+  timing TEXT,                        -- JSON object: what late_seconds is reckoned from
   platform_ids TEXT NOT NULL,         -- JSON object
   findings TEXT NOT NULL,             -- JSON list: what was noted at the door
   late_penalty TEXT NOT NULL DEFAULT '0',

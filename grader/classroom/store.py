@@ -40,9 +40,11 @@ from grader.model import Finding
 
 FILE_NAME = "class.sqlite"
 REPORTS_FOLDER = "reports"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x47524144  # "GRAD", where file(1) looks for it
 _SCHEMA = Path(__file__).with_name("schema.sql")
+# Columns that came after their table: a table's name and the column as schema.sql has it.
+_LATER_COLUMNS = (("submission", "timing", "TEXT"),)
 _BUSY_SECONDS = 30.0
 
 
@@ -127,7 +129,7 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             hint="use the grader that wrote it, or a newer one; nothing was changed",
         )
     elif version < SCHEMA_VERSION:
-        _add_tables(connection)
+        _bring_up(connection)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -147,8 +149,8 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _add_tables(connection: sqlite3.Connection) -> None:
-    """Bring an earlier schema up to this one: since schema 1, tables were only added."""
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Bring an earlier schema up to this one: since schema 1, something was only ever added."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master")}
@@ -156,6 +158,10 @@ def _add_tables(connection: sqlite3.Connection) -> None:
             made = re.search(r"^CREATE (?:TABLE|INDEX) (\w+)", statement, re.MULTILINE)
             if made is not None and made[1] not in known:
                 connection.execute(statement)
+        for table, column, kind in _LATER_COLUMNS:
+            rows = connection.execute(f"PRAGMA table_info({table})")
+            if column not in {row["name"] for row in rows}:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -393,6 +399,18 @@ class Store:
             self._connection.executemany(
                 "UPDATE submission SET zip_stamp = ? WHERE key = ?",
                 [(stamp, key) for key, stamp in stamps.items()],
+            )
+
+    def tell_lateness(self, submitted: Iterable[Submitted]) -> None:
+        """Tell anew how late submissions came, and what is noted of that."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE submission SET late_seconds = :late_seconds, findings = :findings "
+                "WHERE key = :key",
+                [
+                    {name: values[name] for name in ("key", "late_seconds", "findings")}
+                    for values in map(values_of, submitted)
+                ],
             )
 
     def charge(self, penalties: Mapping[str, Decimal]) -> None:

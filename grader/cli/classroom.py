@@ -359,6 +359,8 @@ def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
         which = "every result whose zip is there" if outcome.gone else "every result"
         click.echo(f"nothing to do: {which} is up to date")
     click.echo(f"{outcome.done} done, reports in {results / REPORTS_FOLDER}/")
+    if outcome.recharged:
+        click.echo(f"  lateness is charged anew: {listed(outcome.recharged, 12)}")
     for key in outcome.gone:
         click.echo(f"  {key} is no longer among the submissions; its results are kept")
     _say_absent(outcome.absent)

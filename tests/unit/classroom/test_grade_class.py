@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,15 @@ import cv2
 import numpy as np
 import pytest
 
+from grader.assignments.load import load_assignment
 from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
 from grader.classroom.final_marks import SUPERSEDED, counting
 from grader.classroom.grade_class import Workers, alone_in, grade_class, regrade
+from grader.classroom.lateness import reckoned
 from grader.classroom.progress import Progress
-from grader.classroom.records import Adjustment, Door, Setup, Submitted
+from grader.classroom.records import Adjustment, Door, Setup, Submitted, Timing
 from grader.classroom.run_lock import only_run, who_runs
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
@@ -206,6 +209,54 @@ def test_a_new_deadline_changes_marks_without_grading(
         after = store.entry("a").marks
     assert before is not None
     assert after == before - Decimal("0.25")
+
+
+@pytest.mark.parametrize("ways", ["regrade", "class"])
+def test_a_moved_deadline_charges_everybody_anew_and_grades_nobody(
+    tmp_path: Path, masks: Path, courses: list[Course], ways: str
+) -> None:
+    definition = tmp_path / "def"
+    shutil.copytree(ASSIGNMENT.directory, definition)
+    text = (definition / "assignment.toml").read_text("utf-8")
+
+    def due(day: int) -> Door:
+        late = f'deadline = "2025-03-0{day}T12:00:00+00:00"\nper_day_percent = "10"'
+        (definition / "assignment.toml").write_text(f"{text}\n[late]\n{late}\n", "utf-8")
+        policy = load_assignment(str(definition)).late
+        return Door(tuple(reckoned(one, policy) for one in submitted))
+
+    came = datetime(2025, 3, 3, 11, tzinfo=UTC)
+    extended = datetime(2025, 3, 2, 12, tzinfo=UTC)
+    submitted = tuple(
+        replace(one, submitted_at=came, timing=timing)
+        for one, timing in zip(
+            hand_in(tmp_path / "in", CLASS),
+            (Timing(), Timing(extension=extended), Timing(told_seconds=60.0)),
+            strict=True,
+        )
+    )
+    results = tmp_path / "results"
+    setup = Setup(tmp_path / "in", masks, assignment=str(definition), independent=False)
+    grade_class(results, setup, due(1), Workers(), _silent)
+    with open_store(results) as store:
+        for key in CLASS:  # so that everybody has marks to lose
+            given = Adjustment("segmentation", Decimal("2.5"), "for all", "ta", came)
+            store.adjust(key, given, Decimal(0))
+    standing = grade_class(results, setup, due(1), Workers(), _silent)
+    with open_store(results) as store:
+        assert store.late_penalties() == {"a": 1, "b": Decimal("0.5"), "c": Decimal("0.5")}
+    submitted[0].zip_path.unlink()
+    door = due(4)
+    standing = (
+        regrade(results, [], "the deadline moved", Workers(), _silent)
+        if ways == "regrade"
+        else grade_class(results, setup, Door(door.submitted[1:]), Workers(), _silent)
+    )
+    assert (standing.due, standing.gone, standing.recharged) == (0, ("a",), ("a",))
+    with open_store(results) as store:
+        assert store.late_penalties() == {"a": 0, "b": Decimal("0.5"), "c": Decimal("0.5")}
+        entry = store.entry("a")
+    assert (entry.submitted.late_seconds, entry.submitted.findings) == (0.0, ())
 
 
 def test_a_truth_by_value_is_the_same_truth(tmp_path: Path, masks: Path) -> None:
