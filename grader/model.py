@@ -269,7 +269,7 @@ class Assignment:
     title: str
     course: str
     directory: Path
-    sha256: str
+    sha256: str  # of what marks rest on: the definition without [late], and the files beside it
     entry_number: str  # regular expression, full match
     entry_example: str  # an entry number as a person would read it
     zip_names: tuple[str, ...]  # templates over {entry}

@@ -115,23 +115,26 @@ class _Loader:
 
     # ------------------------------------------------------------------ files
 
-    def _bytes(self, path: Path) -> bytes:
+    def _utf8(self, path: Path) -> str:
         try:
-            data = path.read_bytes()
+            return path.read_bytes().decode("utf-8")
         except OSError as error:
             raise DefinitionError(
                 f"cannot be read: {error.strerror or error}", path=path
             ) from error
-        self.digest.update(hashlib.sha256(data).digest())
-        return data
-
-    def _utf8(self, path: Path) -> str:
-        try:
-            return self._bytes(path).decode("utf-8")
         except UnicodeDecodeError as error:
             raise DefinitionError(
                 f"is not UTF-8 text (byte {error.start})", path=path, hint="save it as UTF-8"
             ) from error
+
+    def _counted_utf8(self, path: Path) -> str:
+        text = self._utf8(path)
+        self._count(text)
+        return text
+
+    def _count(self, text: str) -> None:
+        """Let the definition's hash change with this part of it."""
+        self.digest.update(hashlib.sha256(text.encode()).digest())
 
     def _beside(self, name: str, where: Sequence[str | int]) -> Path:
         path = self.directory / name
@@ -145,7 +148,7 @@ class _Loader:
 
     def _schema(self, name: str, where: Sequence[str | int]) -> Mapping[str, Any]:
         path = self._beside(name, where)
-        text = self._utf8(path)
+        text = self._counted_utf8(path)
         try:
             schema = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
@@ -168,6 +171,10 @@ class _Loader:
             raise DefinitionError(
                 f"is not TOML: {error}", path=self.path, line=int(at.group(1)) if at else None
             ) from error
+        # Lateness is taken from marks that are there already: it takes no part in making them. The
+        # order counts, for cases and criteria have one.
+        marking = {name: part for name, part in table.items() if name != "late"}
+        self._count(json.dumps(marking, default=str))
         try:
             self.repeated = Repeated(table)
         except UnknownListError as error:
@@ -282,7 +289,7 @@ class _Loader:
         if "classes" not in table:
             return ()
         path = self._beside(table["classes"], ("classes",))
-        names = [line.strip() for line in self._utf8(path).splitlines() if line.strip()]
+        names = [line.strip() for line in self._counted_utf8(path).splitlines() if line.strip()]
         for number, name in enumerate(names, start=1):
             if name in names[: number - 1]:
                 raise DefinitionError(f"the class {name!r} stands twice", path=path, line=number)

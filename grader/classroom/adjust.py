@@ -8,8 +8,8 @@ from pathlib import Path
 
 from grader.assignments.load import load_assignment
 from grader.classroom.grade_class import check_reason, find, who_grades
-from grader.classroom.lateness import late_penalty
-from grader.classroom.marks import total, with_adjustments
+from grader.classroom.lateness import late_penalty, reckoned
+from grader.classroom.marks import maxima, total
 from grader.classroom.records import Adjustment, Entry
 from grader.classroom.store import open_store
 from grader.errors import UsageError
@@ -20,7 +20,7 @@ def adjust(results: Path, name: str, criterion: str, marks: str, because: str) -
     """Set the marks of one criterion of one submission; returns the submission as it stands then.
 
     Raises UsageError for a name, a criterion or marks that do not exist in this class, and for a
-    submission that has not been graded yet.
+    submission that has not been graded yet by this definition of the criterion.
     """
     check_reason(because)
     with open_store(results) as store:
@@ -28,15 +28,21 @@ def adjust(results: Path, name: str, criterion: str, marks: str, because: str) -
         chosen = _criterion(assignment, criterion)
         given = _marks(marks, chosen)
         one = find(store.submitted(), name)
-        awards = store.awards().get(one.key)
-        if awards is None:
+        result = store.latest(one.key)
+        if result is None:
             raise UsageError(
                 f"{one.key}: has no result yet that could be adjusted",
                 hint=f"`grader status {results}` says where it stands",
             )
+        if given > maxima(result.report).get(chosen.id, -1):
+            raise UsageError(
+                f"{one.key}: its result rests on an earlier definition of {chosen.id}",
+                hint=f"run `grader class` again, or `grader regrade {results} {one.key}`",
+            )
         adjustment = Adjustment(chosen.id, given, because.strip(), who_grades(), datetime.now(UTC))
-        marks_then = total(with_adjustments(awards, [adjustment]))
-        late = late_penalty(marks_then, one.late_seconds, assignment)
+        marks_then = total(store.awards()[one.key] | {chosen.id: given})
+        late_seconds = reckoned(one, assignment.late).late_seconds
+        late = late_penalty(marks_then, late_seconds, assignment)
         store.adjust(one.key, adjustment, late)
         return store.entry(one.key)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from grader.classroom.marks import in_force, total, with_adjustments
+from grader.classroom.marks import counted, in_force, maxima, misfits, total, with_adjustments
 from grader.classroom.records import Adjustment, PastResult
 from grader.classroom.store import Store
 
@@ -21,7 +21,8 @@ class Side:
 
     @property
     def awards(self) -> dict[str, Decimal]:
-        return with_adjustments(self.result.awards, self.adjustments)
+        most = maxima(self.result.report)
+        return with_adjustments(self.result.awards, self.adjustments, most)
 
     @property
     def marks(self) -> Decimal:
@@ -96,12 +97,22 @@ def _reasons(old: Side, new: Side) -> tuple[str, ...]:
         for one in new.adjustments
         if one not in old.adjustments
     ]
+    unfit = misfits(new.result.key, new.adjustments, maxima(new.result.report))
+    lost = [one.adjustment for one in unfit if one.adjustment in _counted_in_full(old)]
+    reasons += [
+        f"the {one.marks:f} that {one.who} gave for {one.criterion} no longer fit the definition"
+        for one in lost
+    ]
     if old.late_penalty != new.late_penalty:
         reasons.append(f"off for lateness: {old.late_penalty:f} → {new.late_penalty:f}")
     earlier, later = _codes(old), _codes(new)
     reasons += [f"new finding: {code}" for code in later if code not in earlier]
     reasons += [f"finding gone: {code}" for code in earlier if code not in later]
     return tuple(reasons)
+
+
+def _counted_in_full(side: Side) -> tuple[Adjustment, ...]:
+    return counted(side.adjustments, maxima(side.result.report))
 
 
 def _values(old: Side, new: Side, criterion: str) -> str:

@@ -201,6 +201,7 @@ class DaskEngine:
         self._shares: dict[str, int] = {}
         self._proven: set[str] = set()  # workers that have graded, so have all that they need
         self._sends_zips = False
+        self._unread: list[Ended] = []  # attempts whose zip could not be read, to be told
         self._looked_at = 0.0
         client.subscribe_topic(self._topic, self._hear)
         self._look()
@@ -229,22 +230,23 @@ class DaskEngine:
         ]
 
     def start(self, worker: str, order: Order) -> None:
-        if self._sends_zips:
-            order = _with_content(order)
-        self._submit(worker, order)
+        try:
+            self._submit(worker, _with_content(order) if self._sends_zips else order)
+        except UsageError as error:  # this one's zip alone: the others go on
+            self._unread.append(Ended(worker, Failed(order.key, error.message)))
 
     def wait(self, seconds: float, freed: Callable[[], None]) -> Sequence[Event]:
         numbers: list[int] = []
         with suppress(queue.Empty):
-            numbers.append(self._ended.get(timeout=seconds))
+            numbers.append(self._ended.get(timeout=0 if self._unread else seconds))
             while True:
                 numbers.append(self._ended.get_nowait())
         attempts = [self._attempts.pop(number) for number in numbers if number in self._attempts]
         if attempts and all(map(self._is_free, attempts)):
             freed()
-        events: list[Event] = [
-            ended for attempt in attempts if (ended := self._settle(attempt)) is not None
-        ]
+        events: list[Event] = [*self._unread]
+        self._unread.clear()
+        events += [ended for attempt in attempts if (ended := self._settle(attempt)) is not None]
         if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
             events += self._look()
         with suppress(queue.Empty):
@@ -305,8 +307,9 @@ class DaskEngine:
                 )
                 self._submit(attempt.worker, attempt.order, sent)
             else:
-                self._sends_zips = True
-                self._submit(attempt.worker, _with_content(attempt.order))
+                order = _with_content(attempt.order)
+                self._sends_zips = True  # it is here, and the worker does not see it
+                self._submit(attempt.worker, order)
         except GraderError as error:
             return Ended(attempt.worker, Failed(attempt.order.key, error.message))
         return None
@@ -370,6 +373,7 @@ def _died(attempt: _Attempt) -> Failed:
 
 
 def _with_content(order: Order) -> Order:
+    """The order with its zip by value. Raises UsageError when that cannot be read."""
     try:
         return replace(order, content=order.zip_path.read_bytes())
     except OSError as error:

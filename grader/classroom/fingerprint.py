@@ -62,6 +62,15 @@ def stamp_of(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything lies at `path`; where nobody may look, nothing does."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def content_hash(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal; "" for what is no regular file or cannot be read."""
     digest = hashlib.sha256()

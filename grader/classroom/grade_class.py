@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
-from grader.classroom.fingerprint import grader_identity, stamp_of
-from grader.classroom.plan import changes, penalties, plan
+from grader.classroom.fingerprint import grader_identity, is_there, stamp_of
+from grader.classroom.marks import Misfit
+from grader.classroom.plan import changes, charge, plan
 from grader.classroom.records import (
     Absent,
     ClassInfo,
@@ -27,7 +29,7 @@ from grader.classroom.records import (
 )
 from grader.classroom.run import ClassRun, Told
 from grader.classroom.run_lock import only_run
-from grader.classroom.store import Store, make_store, open_store
+from grader.classroom.store import FILE_NAME, Store, make_store, open_store
 from grader.errors import UsageError
 from grader.findings import listed
 from grader.model import Assignment, Truth
@@ -50,7 +52,9 @@ class Workers:
 class Standing:
     """How a class stands after a run. `due` is how many submissions the run had to grade, `gone`
     names those that are no longer at the door, `stale` those whose result rests on something that
-    has changed, `absent` who of the roster handed in nothing."""
+    has changed, `absent` who of the roster handed in nothing, `misfits` what was adjusted by hand
+    and no longer fits the definition, `recharged` what was not graded again and is charged
+    something else for lateness than before."""
 
     due: int
     done: int
@@ -58,6 +62,22 @@ class Standing:
     gone: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
     stale: Mapping[str, str] | None = None
+    misfits: tuple[Misfit, ...] = ()
+    recharged: tuple[str, ...] = ()
+
+
+@contextmanager
+def alone_in(results: Path, setup: Setup, assignment: Assignment) -> Iterator[None]:
+    """Nobody else grades in `results` while the block lasts: reading the door packs loose files
+    there. Where there is no class yet, there is nobody to disturb.
+
+    Raises UsageError when another run is at work, or when the results are another assignment's.
+    """
+    if not (results / FILE_NAME).is_file():
+        yield
+        return
+    with make_store(results, _info(setup, assignment, "")), only_run(results):
+        yield
 
 
 def grade_class(
@@ -80,6 +100,7 @@ def grade_class(
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
+        before = store.late_penalties()
         due = plan(store, door, ground.current, setup, assignment, who_grades(), force=force)
         ground.remember()
         _grade(store, ground, due, workers, tell)
@@ -91,6 +112,8 @@ def grade_class(
             parked=store.faults(),
             gone=tuple(key for key in states if key not in here),
             absent=store.absent(),
+            misfits=store.misfits(),
+            recharged=_recharged(store, before, due),
         )
 
 
@@ -98,16 +121,24 @@ def regrade(
     results: Path, names: Sequence[str], because: str, workers: Workers, tell: Told
 ) -> Standing:
     """Grade the named submissions again, or without names whatever rests on something that has
-    changed. The results so far stay in the history. Raises UsageError for a name that is none."""
+    changed, and what an earlier regrading left. The results so far stay in the history, and those
+    whose zips have gone count on.
+
+    Raises UsageError for a name that is none, and for one whose zip has gone.
+    """
     check_reason(because)
     with open_store(results) as store, only_run(results):
         setup = store.info().setup
         assignment = load_assignment(setup.assignment)
         submitted = store.submitted()
-        chosen = {find(submitted, name).key for name in names}
+        chosen = {one.key: one for one in (find(submitted, name) for name in names)}
+        gone = [one.key for one in submitted if not is_there(one.zip_path)]
+        _refuse_gone([chosen[key] for key in gone if key in chosen])
         ground = _Ground(setup, assignment, store)
         store.put_back()
+        store.settle(gone)
         states = store.states()
+        left = {key for key in store.fingerprints() if states[key] is State.WAITING}
         changed = changes(
             store, [one for one in submitted if states[one.key] is State.DONE], ground.current
         )
@@ -117,15 +148,43 @@ def regrade(
             else {key: f"{because} ({what})" for key, what in changed.items()}
         )
         store.ask(reasons, who_grades())
-        store.charge(penalties(store, submitted, assignment))
+        before = store.late_penalties()
+        charge(store, assignment)
         ground.remember()
-        due = [one for one in submitted if one.key in reasons]
+        due = [
+            one
+            for one in store.submitted()
+            if one.key in reasons or (one.key in left and not chosen)
+        ]
         _grade(store, ground, due, workers, tell)
         return Standing(
             due=len(due),
             done=list(store.states().values()).count(State.DONE),
             parked=store.faults(),
+            gone=tuple(gone),
             stale={key: what for key, what in changed.items() if key not in reasons},
+            misfits=store.misfits(),
+            recharged=_recharged(store, before, due),
+        )
+
+
+def _recharged(
+    store: Store, before: Mapping[str, Decimal], due: Sequence[Submitted]
+) -> tuple[str, ...]:
+    graded = {one.key for one in due}
+    return tuple(
+        key
+        for key, marks in store.late_penalties().items()
+        if key not in graded and marks != before.get(key, marks)
+    )
+
+
+def _refuse_gone(gone: Sequence[Submitted]) -> None:
+    if gone:
+        raise UsageError(
+            f"{', '.join(one.key for one in gone)}: cannot be graded again: no longer there: "
+            f"{', '.join(str(one.zip_path) for one in gone)}",
+            hint="put it back, or leave this name out; the result so far is kept, and counts",
         )
 
 

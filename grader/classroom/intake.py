@@ -10,14 +10,13 @@ import filecmp
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from grader.classroom.cases import Case, issued_number, names_of
 from grader.classroom.identify import KnownPeople, identify, names_inside
-from grader.classroom.lateness import is_cut_off, late_days, late_seconds, lateness_in_words
+from grader.classroom.lateness import reckoned
 from grader.classroom.layouts import Arrival, is_download, read_layout
-from grader.classroom.records import Absent, Door, Submitted
+from grader.classroom.records import Absent, Door, Submitted, Timing
 from grader.classroom.roster import Person, read_roster
 from grader.classroom.tell_apart import join_teams, tell_apart, whole_teams
 from grader.classroom.tell_owners import tell_owners
@@ -41,7 +40,8 @@ def read_door(
     """Read the layouts that `grader.classroom.layouts` tells of; submissions are sorted by key.
 
     `roster` defaults to `roster.csv` in the folder, where there is one. Loose files (Gradescope
-    unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`.
+    unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`;
+    what has to be made for that is made for this user alone.
     The keys of submissions depend on what lies in the folder alone.
 
     Raises UsageError for a folder without submissions, a roster or metadata that cannot be read,
@@ -105,7 +105,7 @@ def _packed(folder: Path, goal: Path) -> Path:
     ]
     fresh = goal.with_name(f".{goal.name}-new")
     try:
-        goal.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(goal.parent)
         fresh.unlink(missing_ok=True)
         write_zip(folder, names, fresh)
         if goal.is_file() and filecmp.cmp(fresh, goal, shallow=False):
@@ -118,6 +118,13 @@ def _packed(folder: Path, goal: Path) -> Path:
             hint="free some space, or give yourself the right to write there",
         ) from error
     return goal
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, and what is missing above it: the results of a class may be among that."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _keys(bases: Iterable[str]) -> list[str]:
@@ -172,40 +179,24 @@ def _absent(person: Person, key: str) -> Absent:
 
 
 def _submitted(case: Case, key: str, assignment: Assignment) -> Submitted:
-    arrival, policy = case.arrival, assignment.late
-    at = next((one.submitted_at for one in case.people if one.submitted_at), arrival.submitted_at)
-    late = next((one.late_seconds for one in case.people if one.late_seconds is not None), None)
-    extension = next((one.deadline for one in case.people if one.deadline), None)
-    if late is None and policy is not None:
-        due = policy
-        if extension is not None:
-            zone = policy.deadline.tzinfo if policy.deadline else None
-            if extension.tzinfo is None:
-                extension = extension.replace(tzinfo=zone)
-            due = replace(policy, deadline=extension)
-        late = late_seconds(at, due)
-    findings = list(case.findings)
-    if late is None and arrival.marked_late:
-        findings.append(found("class.late-unknown", "the platform marks it late, not by how much"))
-    elif late is not None and policy is not None and late > policy.grace_seconds:
-        if is_cut_off(late, policy):
-            findings.append(
-                found("class.too-late", f"{lateness_in_words(late)}: after the cut-off")
-            )
-        else:
-            days = late_days(late, policy)
-            charged = f"charged as {days} day{'' if days == 1 else 's'}"
-            findings.append(found("class.late", f"{lateness_in_words(late)}, {charged}"))
-    return Submitted(
+    at = next((one.submitted_at for one in case.people if one.submitted_at), None)
+    told = (one.late_seconds for one in case.people if one.late_seconds is not None)
+    extensions = (one.deadline for one in case.people if one.deadline)
+    submitted = Submitted(
         key=key,
         zip_path=case.zip_path,
         zip_name=case.zip_name,
         entry_number=case.entry_number,
         name=names_of(case.members),
         email=", ".join(one.email for one in case.members if one.email) or None,
-        submitted_at=at,
-        late_seconds=late,
+        submitted_at=at or case.arrival.submitted_at,
+        timing=Timing(
+            told_seconds=next(told, None),
+            extension=next(extensions, None),
+            marked_late=case.arrival.marked_late,
+        ),
         platform_ids=case.platform_ids,
-        findings=tuple(findings),
+        findings=case.findings,
         owners=tell_owners(case, assignment),
     )
+    return reckoned(submitted, assignment.late)

@@ -9,14 +9,18 @@ the penalty is the difference.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from grader.model import Assignment, LatePolicy
+from grader.classroom.records import Submitted
+from grader.findings import found
+from grader.model import Assignment, Finding, LatePolicy
 
 _DAY_SECONDS = 86_400
 _HOUR_SECONDS = 3_600
 _MINUTE_SECONDS = 60
+_FINDINGS = {"class.late", "class.too-late", "class.late-unknown"}
 
 
 def late_seconds(submitted_at: datetime | None, policy: LatePolicy | None) -> float | None:
@@ -30,6 +34,44 @@ def late_seconds(submitted_at: datetime | None, policy: LatePolicy | None) -> fl
         submitted_at = submitted_at.replace(tzinfo=policy.deadline.tzinfo)
     late = submitted_at.astimezone(UTC) - policy.deadline.astimezone(UTC)
     return max(0.0, late.total_seconds())
+
+
+def reckoned(one: Submitted, policy: LatePolicy | None) -> Submitted:
+    """How late the submission came by the deadline as it is now, and the findings that say so.
+
+    What an earlier grader noted stays, for it kept less than it had reckoned from.
+    """
+    if one.timing is None:
+        return one
+    late = one.timing.told_seconds
+    if late is None:
+        late = late_seconds(one.submitted_at, _extended(policy, one.timing.extension))
+    others = tuple(known for known in one.findings if known.code not in _FINDINGS)
+    noted = _noted(late, policy, marked_late=one.timing.marked_late)
+    return replace(one, late_seconds=late, findings=others + noted)
+
+
+def _extended(policy: LatePolicy | None, extension: datetime | None) -> LatePolicy | None:
+    if policy is None or extension is None:
+        return policy
+    if extension.tzinfo is None and policy.deadline is not None:
+        extension = extension.replace(tzinfo=policy.deadline.tzinfo)
+    return replace(policy, deadline=extension)
+
+
+def _noted(
+    late: float | None, policy: LatePolicy | None, *, marked_late: bool
+) -> tuple[Finding, ...]:
+    if late is None:
+        told = "the platform marks it late, not by how much"
+        return (found("class.late-unknown", told),) if marked_late else ()
+    if policy is None or late <= policy.grace_seconds:
+        return ()
+    if is_cut_off(late, policy):
+        return (found("class.too-late", f"{lateness_in_words(late)}: after the cut-off"),)
+    days = late_days(late, policy)
+    charged = f"charged as {days} day{'' if days == 1 else 's'}"
+    return (found("class.late", f"{lateness_in_words(late)}, {charged}"),)
 
 
 def late_days(late: float | None, policy: LatePolicy | None) -> int:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from grader.classroom.final_marks import SUPERSEDED
-from grader.classroom.fingerprint import content_hash, stamp_of
-from grader.classroom.lateness import late_penalty
+from grader.classroom.fingerprint import content_hash, is_there, stamp_of
+from grader.classroom.lateness import late_penalty, reckoned
 from grader.classroom.marks import total
 from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
 from grader.classroom.store import Store
@@ -40,8 +40,9 @@ def plan(
     store.rename(_renamed(store, submitted))
     store.enrol(door, who)
     store.note(_replaced(store, submitted))
-    states = store.states()
     here = {one.key: one for one in submitted}
+    store.settle(key for key in store.states() if key not in here)
+    states = store.states()
     reasons = {
         key: "parked before: tried again"
         for key, state in states.items()
@@ -55,7 +56,7 @@ def plan(
             reasons |= dict.fromkeys([one.key for one in done], asked)
         reasons |= changes(store, done, current)
     store.ask(reasons, who)
-    store.charge(penalties(store, submitted, assignment))
+    charge(store, assignment)
     states = store.states()
     return tuple(one for key, one in here.items() if states[key] is State.WAITING)
 
@@ -63,11 +64,14 @@ def plan(
 def changes(store: Store, done: Sequence[Submitted], current: Fingerprint) -> dict[str, str]:
     """key → what has changed since the result was made, where something has.
 
-    Zips whose stamp is that of last time are not read.
+    Zips whose stamp is that of last time are not read. A result whose zip has gone stays as it is:
+    it cannot be made again.
     """
     stamps, known = store.zip_stamps(), store.fingerprints()
     reasons, unchanged = {}, {}
     for one in done:
+        if not is_there(one.zip_path):
+            continue
         rested_on = known[one.key]
         zip_sha256, stamp = rested_on.zip_sha256, stamp_of([one.zip_path])
         if stamp != stamps[one.key]:
@@ -91,16 +95,19 @@ def _newly_asked(before: Setup, now: Setup) -> str:
     return f"{' and '.join(names)} asked for now" if names else ""
 
 
-def penalties(
-    store: Store, submitted: Sequence[Submitted], assignment: Assignment
-) -> dict[str, Decimal]:
-    """key → what lateness costs by the definition as it is now, where there is a result."""
+def charge(store: Store, assignment: Assignment) -> None:
+    """Charge every submission's lateness by the definition as it is now, at the door or gone."""
+    known = store.submitted()
+    now = [reckoned(one, assignment.late) for one in known]
+    store.tell_lateness([one for one, before in zip(now, known, strict=True) if one != before])
     awards: Mapping[str, Mapping[str, Decimal]] = store.awards()
-    return {
-        one.key: late_penalty(total(awards[one.key]), one.late_seconds, assignment)
-        for one in submitted
-        if one.key in awards
-    }
+    store.charge(
+        {
+            one.key: late_penalty(total(awards[one.key]), one.late_seconds, assignment)
+            for one in now
+            if one.key in awards
+        }
+    )
 
 
 def _renamed(store: Store, submitted: Sequence[Submitted]) -> dict[str, str]:

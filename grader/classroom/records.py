@@ -27,12 +27,26 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """What lateness is reckoned from, beside the time of submission and the deadline.
+
+    `told_seconds`: how late a list says that it came, whatever the deadline is. `extension`: a
+    deadline of this person's own. `marked_late`: the platform calls it late.
+    """
+
+    told_seconds: float | None = None
+    extension: datetime | None = None
+    marked_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
     """One submission as it was found at the door.
 
     `key` names it in the store, in file names and in URLs: the entry number where there is one,
     else the platform's id, else the zip's stem; unique within a class.
-    `late_seconds` is how long after the deadline it came; None where no time is known.
+    `late_seconds` is how long after the deadline it came; None where no time is known. It is
+    reckoned anew from `timing` when the deadline moves; earlier graders kept none.
     `platform_ids` are what the exports need to find the person again (a Moodle participant
     number, a Canvas user id, a Gradescope submission id). `owners` are the people one by one,
     whose names, addresses and ids stand together in the other fields; `owners_of` gives them also
@@ -47,6 +61,7 @@ class Submitted:
     email: str | None = None
     submitted_at: datetime | None = None
     late_seconds: float | None = None
+    timing: Timing | None = None
     platform_ids: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     owners: tuple[Owner, ...] = ()

@@ -152,7 +152,9 @@ class ClassRun:
             "report.json": graded.report,
         }
         write_report_files(folder, files, earlier)
-        marks = total(with_adjustments(graded.awards, self._store.adjustments(graded.key)))
+        most = {criterion.id: criterion.max_marks for criterion in self._assignment.criteria}
+        adjustments = self._store.adjustments(graded.key)
+        marks = total(with_adjustments(graded.awards, adjustments, most))
         late = late_penalty(marks, one.late_seconds, self._assignment)
         self._store.finish(
             _result(graded, one, self._current), graded.report, started.zip_stamp, late

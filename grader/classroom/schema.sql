@@ -23,6 +23,7 @@ CREATE TABLE submission (
   email TEXT,
   submitted_at TEXT,
   late_seconds REAL,
+  timing TEXT,                        -- JSON object: what late_seconds is reckoned from
   platform_ids TEXT NOT NULL,         -- JSON object
   findings TEXT NOT NULL,             -- JSON list: what was noted at the door
   late_penalty TEXT NOT NULL DEFAULT '0',

@@ -286,6 +286,7 @@ def _rests_on(
     told = {
         "code": comparison_identity(),
         "definition": assignment.sha256,
+        "deadline": None if assignment.late is None else str(assignment.late.deadline),
         "given": [stamp_of([path]) for path in (*setup.base, *setup.archive)],
         "bare": setup.unsafe_no_sandbox,
         "submissions": [

@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from grader.classroom.marks import in_force, total, with_adjustments
+from grader.classroom.marks import Misfit, counted, maxima, misfits, total, with_adjustments
 from grader.classroom.owners import still_absent
 from grader.classroom.progress import Running
 from grader.classroom.records import (
@@ -45,7 +45,10 @@ SCHEMA_VERSION = 3
 APPLICATION_ID = 0x47524144  # "GRAD", where file(1) looks for it
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # Columns that came after their table: a table's name and the column as schema.sql has it.
-_LATER_COLUMNS = (("submission", "owners", "TEXT NOT NULL DEFAULT '[]'"),)
+_LATER_COLUMNS = (
+    ("submission", "owners", "TEXT NOT NULL DEFAULT '[]'"),
+    ("submission", "timing", "TEXT"),
+)
 _BUSY_SECONDS = 30.0
 
 
@@ -387,12 +390,34 @@ class Store:
                 [(key,) for key in running],
             )
 
+    def settle(self, keys: Iterable[str]) -> None:
+        """Leave submissions, whose zip has gone, at the result that they have: no run can make
+        another. Those without a result stay as they are."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE submission SET state = 'done', fault = NULL "
+                "WHERE key = ? AND key IN (SELECT key FROM result)",
+                [(key,) for key in keys],
+            )
+
     def stamp_zips(self, stamps: Mapping[str, str]) -> None:
         """Remember size and times (key → stamp) of zips whose content is the graded one."""
         with self._transaction():
             self._connection.executemany(
                 "UPDATE submission SET zip_stamp = ? WHERE key = ?",
                 [(stamp, key) for key, stamp in stamps.items()],
+            )
+
+    def tell_lateness(self, submitted: Iterable[Submitted]) -> None:
+        """Tell anew how late submissions came, and what is noted of that."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE submission SET late_seconds = :late_seconds, findings = :findings "
+                "WHERE key = :key",
+                [
+                    {name: values[name] for name in ("key", "late_seconds", "findings")}
+                    for values in map(values_of, submitted)
+                ],
             )
 
     def charge(self, penalties: Mapping[str, Decimal]) -> None:
@@ -579,14 +604,28 @@ class Store:
         }
 
     def awards(self) -> dict[str, dict[str, Decimal]]:
-        """key → criterion → marks with the adjustments, where there is a result."""
-        return {
-            row["key"]: with_adjustments(_decimals(row["awards"]), self.adjustments(row["key"]))
+        """key → criterion → marks with the adjustments, where there is a result; the reports of
+        those alone are read that have adjustments."""
+        awards = {
+            row["key"]: _decimals(row["awards"])
             for row in self._rows(
                 "SELECT key, awards FROM result "
                 "WHERE number IN (SELECT max(number) FROM result GROUP BY key)"
             )
         }
+        adjusted = {
+            past.key: with_adjustments(past.awards, self.adjustments(past.key), maxima(past.report))
+            for past in self._adjusted()
+        }
+        return awards | adjusted
+
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Adjustments that no longer fit the definition that the current results rest on."""
+        return tuple(
+            misfit
+            for past in self._adjusted()
+            for misfit in misfits(past.key, self.adjustments(past.key), maxima(past.report))
+        )
 
     def seconds(self) -> tuple[float, ...]:
         """How long the current results took, each."""
@@ -643,16 +682,29 @@ class Store:
 
     # ------------------------------------------------------------------- inside
 
+    def _adjusted(self) -> Iterator[PastResult]:
+        """The current results that a person has adjusted, in the order of the door."""
+        for row in self._rows(
+            "SELECT key FROM submission WHERE key IN (SELECT key FROM adjustment) "
+            "ORDER BY position, key"
+        ):
+            past = self.latest(row["key"])
+            if past is not None:
+                yield past
+
     def _entry(self, row: sqlite3.Row, max_marks: Decimal) -> Entry:
         key = row["key"]
         past = self.latest(key)
-        adjustments = in_force(self.adjustments(key))
+        adjustments: tuple[Adjustment, ...] = ()
         late = Decimal(row["late_penalty"])
         report, graded, marks, folder = None, None, None, None
         if past is not None:
             report, graded = past.report, past.marks
             folder = self.results / REPORTS_FOLDER / key
-            marks = max(Decimal(0), total(with_adjustments(past.awards, adjustments)) - late)
+            most = maxima(past.report)
+            adjustments = counted(self.adjustments(key), most)
+            awards = with_adjustments(past.awards, adjustments, most)
+            marks = max(Decimal(0), total(awards) - late)
         return Entry(
             submitted=submitted_of(dict(row)),
             state=State(row["state"]),

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from grader.classroom.records import Owner, Submitted
+from grader.classroom.records import Owner, Submitted, Timing
 from grader.errors import InternalFault
 from grader.model import Fault, Finding, Place, Severity
 from grader.render.json_report import finding_document
@@ -34,6 +34,7 @@ def values_of(submitted: Submitted) -> dict[str, Any]:
         "email": submitted.email,
         "submitted_at": None if at is None else at.isoformat(),
         "late_seconds": submitted.late_seconds,
+        "timing": None if submitted.timing is None else _timing_text(submitted.timing),
         "platform_ids": json.dumps(dict(submitted.platform_ids)),
         "findings": json.dumps([finding_document(one) for one in submitted.findings]),
         "owners": json.dumps([asdict(one) for one in submitted.owners]),
@@ -52,10 +53,22 @@ def submitted_of(row: Mapping[str, Any]) -> Submitted:
         email=row["email"],
         submitted_at=None if at is None else datetime.fromisoformat(at),
         late_seconds=row["late_seconds"],
+        timing=None if row["timing"] is None else _timing(json.loads(row["timing"])),
         platform_ids=json.loads(row["platform_ids"]),
         findings=tuple(_finding(one) for one in json.loads(row["findings"])),
         owners=tuple(Owner(**one) for one in json.loads(row["owners"])),
     )
+
+
+def _timing_text(timing: Timing) -> str:
+    extension = None if timing.extension is None else timing.extension.isoformat()
+    return json.dumps(asdict(timing) | {"extension": extension})
+
+
+def _timing(document: Mapping[str, Any]) -> Timing:
+    extension = document["extension"]
+    at = None if extension is None else datetime.fromisoformat(extension)
+    return Timing(**{**document, "extension": at})
 
 
 def _finding(document: Mapping[str, Any]) -> Finding:

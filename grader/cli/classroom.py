@@ -43,6 +43,7 @@ from grader.findings import listed
 
 if TYPE_CHECKING:
     from grader.classroom.grade_class import Standing, Workers
+    from grader.classroom.marks import Misfit
     from grader.classroom.records import Absent
 
 _QUIET_SECONDS = 60.0
@@ -124,7 +125,7 @@ def class_(
     all submissions.
     """
     from grader.assignments.load import load_assignment
-    from grader.classroom.grade_class import grade_class
+    from grader.classroom.grade_class import alone_in, grade_class
     from grader.classroom.intake import read_door
 
     setup = Setup(
@@ -150,9 +151,9 @@ def class_(
         raise UsageError(
             f"--out {results}: is the folder of the submissions", hint="give results their own"
         )
-    door = read_door(
-        setup.submissions, load_assignment(assignment), setup.roster, packed=results / "packed"
-    )
+    definition = load_assignment(assignment)
+    with alone_in(results, setup, definition):
+        door = read_door(setup.submissions, definition, setup.roster, packed=results / "packed")
     if door.unread:
         click.echo(f"columns of the roster that are not used: {listed(door.unread, 12)}")
     _say_roster(results, setup)
@@ -180,6 +181,7 @@ def status(results: Path) -> None:
         )
         faults = store.faults()
         absent = store.absent()
+        misfits = store.misfits()
         _, compared = store.compared()
     at_work = who_runs(results)
     if not at_work:
@@ -191,6 +193,7 @@ def status(results: Path) -> None:
     for key, fault in faults.items():
         click.echo(f"  {key} is parked, not marked: {fault}")
     _say_absent(absent)
+    _say_misfits(misfits)
     if compared:
         click.echo(f"  {compared}")
     complete = progress.done == progress.total
@@ -214,10 +217,9 @@ def regrade(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    """Grade submissions again; without ENTRY, those whose zip, truth or grading has changed.
+    """Grade submissions again; without ENTRY, those whose zip, truth, definition or grader changed.
 
-    Grading is the definition and the grader itself. The results so far stay in the history, with
-    who, when and why; adjustments stay in force.
+    The results so far stay in the history, with who, when and why; adjustments stay in force.
     """
     from grader.classroom import grade_class
 
@@ -354,11 +356,15 @@ def _compare(results: Path, display: _Display) -> bool:
 def _end(results: Path, outcome: Standing, is_compared: bool) -> None:
     """Say what the run has done, and exit: 3 when something could not be graded."""
     if outcome.due == 0:
-        click.echo("nothing to do: every result is up to date")
+        which = "every result whose zip is there" if outcome.gone else "every result"
+        click.echo(f"nothing to do: {which} is up to date")
     click.echo(f"{outcome.done} done, reports in {results / REPORTS_FOLDER}/")
+    if outcome.recharged:
+        click.echo(f"  lateness is charged anew: {listed(outcome.recharged, 12)}")
     for key in outcome.gone:
         click.echo(f"  {key} is no longer among the submissions; its results are kept")
     _say_absent(outcome.absent)
+    _say_misfits(outcome.misfits)
     if outcome.stale:
         click.echo(
             f"  {len(outcome.stale)} more rest on what has changed since: "
@@ -387,6 +393,21 @@ def _say_absent(absent: Sequence[Absent]) -> None:
     if absent:
         names = listed([f"{one.name} ({one.key})" if one.name else one.key for one in absent], 12)
         click.echo(f"  {len(absent)} on the roster handed in nothing: {names}")
+
+
+def _say_misfits(misfits: Sequence[Misfit]) -> None:
+    """Name what was adjusted by hand before the definition changed, and what it counts now."""
+    for one in misfits:
+        adjusted, criterion = one.adjustment, one.adjustment.criterion
+        now = (
+            f"not counted: the definition has no {criterion} any more"
+            if one.most is None
+            else f"counted as {one.most:f}: {criterion} has {one.most:f} marks at most now"
+        )
+        click.echo(
+            f"  {one.key}: the {adjusted.marks:f} that {adjusted.who} gave for {criterion} "
+            f"({adjusted.because}) is {now}; `grader adjust` sets marks anew"
+        )
 
 
 def _workers(number: int | None, scheduler: str | None) -> Workers:

@@ -120,6 +120,21 @@ def test_the_hash_changes_with_any_file_of_the_definition(definition: Path) -> N
     assert load_assignment(str(definition)).sha256 != before
 
 
+def test_the_hash_changes_with_what_marks_rest_on_and_not_with_lateness(definition: Path) -> None:
+    text = definition.read_text("utf-8")
+
+    def hash_of(changed: str) -> str:
+        definition.write_text(changed, "utf-8")
+        return load_assignment(str(definition)).sha256
+
+    before = hash_of(text)
+    late = '\n[late]\ndeadline = "2025-03-0{}T23:59:00+05:30"\nper_day_percent = "10"\n'
+    assert hash_of(text + late.format(1)) == before
+    assert hash_of(text + late.format(5)) == before
+    assert hash_of(text.replace('[0.78, "2.25"]', '[0.78, "2.2"]')) != before
+    assert hash_of(text.replace("resize_px = 256", "resize_px = 250")) != before
+
+
 def test_lines_are_found_through_tables_and_arrays_of_tables() -> None:
     text = "a = 1\n[b]\nc = 2\n[[d]]\ne = 3\n[[d]]\ne = 4\n[[d.f]]\ng = 5\n"
     assert line_of(text, ("a",)) == 1

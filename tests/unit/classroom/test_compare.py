@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grader.classroom.adjust import adjust
 from grader.classroom.compare import compare, compare_with_past
 from grader.classroom.grade_class import find
-from grader.classroom.records import Submitted
+from grader.classroom.marks import misfits, total, with_adjustments
+from grader.classroom.records import Adjustment, Submitted
 from grader.classroom.store import open_store
 from grader.errors import UsageError
 from tests.unit.classroom.fake_class import CURRENT, grade, hand_in, opened
@@ -86,6 +91,76 @@ def test_an_adjustment_survives_a_new_result(tmp_path: Path) -> None:
     assert [(one.criterion, one.marks, one.because) for one in entry.adjustments] == [
         ("segmentation", Decimal("2.5"), "by hand")
     ]
+
+
+def _redefine(results: Path, before: str, after: str) -> None:
+    """As if the current results rested on another definition: text of awards and reports."""
+    with opened(results) as store:
+        rows = store._rows("SELECT number, awards, report FROM result ORDER BY number DESC LIMIT 1")
+        (row,) = rows
+        report = zlib.decompress(row["report"]).decode().replace(before, after)
+        store._connection.execute(
+            "UPDATE result SET awards = ?, report = ? WHERE number = ?",
+            (row["awards"].replace(before, after), zlib.compress(report.encode()), row["number"]),
+        )
+
+
+def test_an_adjustment_of_a_criterion_that_is_no_more_does_not_count(tmp_path: Path) -> None:
+    results, before = tmp_path / "results", tmp_path / "before"
+    submitted = hand_in(tmp_path / "in", {"a": b"1"})
+    grade(results, submitted)
+    with opened(results) as store:
+        awarded = store.awards()["a"]
+    adjust(results, "a", "segmentation", "2.5", "by hand")
+    shutil.copytree(results, before)
+    grade(results, submitted, force=True)
+    _redefine(results, "segmentation", "masks")
+    with opened(results) as store:
+        entry = store.entry("a")
+        (misfit,) = store.misfits()
+        assert store.awards()["a"] == {
+            "classification": awarded["classification"],
+            "masks": awarded["segmentation"],
+        }
+    assert entry.marks == entry.graded_marks == total(awarded)
+    assert entry.adjustments == ()
+    assert (misfit.key, misfit.adjustment.because, misfit.most) == ("a", "by hand", None)
+    with open_store(before) as old, open_store(results) as new:
+        (change,) = compare(old, new)
+    assert change.after == total(awarded)
+    assert any("no longer fit the definition" in reason for reason in change.reasons)
+    with pytest.raises(UsageError, match="rests on an earlier definition of segmentation"):
+        adjust(results, "a", "segmentation", "1", "by hand")
+
+
+def test_an_adjustment_counts_no_more_than_its_criterion_gives_now(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    grade(results, hand_in(tmp_path / "in", {"a": b"1"}))
+    adjust(results, "a", "classification", "2.5", "first")
+    adjust(results, "a", "segmentation", "2.5", "second")
+    _redefine(results, '"2.5"', '"1.0"')
+    with opened(results) as store:
+        entry = store.entry("a")
+        assert [one.most for one in store.misfits()] == [Decimal("1.0")] * 2
+    assert entry.marks == 2
+    assert [one.marks for one in entry.adjustments] == [1, 1]
+
+
+@given(
+    most=st.dictionaries(st.sampled_from("abcd"), st.integers(0, 4).map(Decimal)),
+    made=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 6).map(Decimal))),
+)
+def test_adjusted_marks_stay_within_their_criteria(
+    most: dict[str, Decimal], made: list[tuple[str, Decimal]]
+) -> None:
+    when = datetime(2025, 3, 17, tzinfo=UTC)
+    adjustments = [Adjustment(name, marks, "x", "ta", when) for name, marks in made]
+    given_marks = dict.fromkeys(most, Decimal(0))
+    marks = with_adjustments(given_marks, adjustments, most)
+    assert marks.keys() == most.keys()
+    assert all(marks[name] == min(most[name], dict(made).get(name, Decimal(0))) for name in most)
+    unfit = {one.adjustment.criterion for one in misfits("k", adjustments, most)}
+    assert unfit == {name for name, given in dict(made).items() if given > most.get(name, -1)}
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,12 @@ def test_a_scheduler_by_address_gets_what_its_workers_do_not_see_and_is_missed_w
         outcome = watch.outcome_of("sent")
         assert isinstance(outcome, Graded), outcome
         assert outcome.verdict == "graded"
+        # A zip that cannot be sent is one submission's matter, and takes no slot.
+        engine.start(worker, Order("gone", Path("gone.zip"), "gone.zip", 4))
+        assert list(engine.idle()) == [worker]
+        lost = watch.outcome_of("gone")
+        assert isinstance(lost, Failed)
+        assert "gone.zip: cannot be read: No such file" in lost.fault
         process.kill()
         with pytest.raises(UsageError, match="no longer answers") as told:
             watch.until(lambda: False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,16 @@ import cv2
 import numpy as np
 import pytest
 
+from grader.assignments.load import load_assignment
 from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
 from grader.classroom.final_marks import SUPERSEDED, counting
-from grader.classroom.grade_class import Workers, grade_class, regrade
+from grader.classroom.grade_class import Workers, alone_in, grade_class, regrade
+from grader.classroom.lateness import reckoned
 from grader.classroom.progress import Progress
-from grader.classroom.records import Absent, Adjustment, Door, Setup, Submitted
+from grader.classroom.records import Absent, Adjustment, Door, Setup, Submitted, Timing
+from grader.classroom.run_lock import only_run, who_runs
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
 from grader.stages.load_truth import load_truth, truth_masks
@@ -84,6 +88,25 @@ def test_an_empty_folder_is_named(tmp_path: Path, masks: Path, courses: list[Cou
     assert not (tmp_path / "results").exists()
 
 
+def test_a_door_is_read_where_nobody_else_grades_and_no_other_assignment_is(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    setup = Setup(tmp_path / "in", masks, assignment=ASSIGNMENT.id)
+    with alone_in(results, setup, ASSIGNMENT):
+        assert not results.exists()
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    with alone_in(results, setup, ASSIGNMENT):
+        assert who_runs(results)
+    assert not who_runs(results)
+    other = replace(ASSIGNMENT, id="another")
+    with pytest.raises(UsageError, match="another class"), alone_in(results, setup, other):
+        raise AssertionError("the results of another assignment were entered")
+    busy = pytest.raises(UsageError, match="another run is at work")
+    with only_run(results), busy, alone_in(results, setup, ASSIGNMENT):
+        raise AssertionError("two runs at a time")
+
+
 def test_a_changed_mask_is_a_reason_to_regrade(
     tmp_path: Path, masks: Path, courses: list[Course]
 ) -> None:
@@ -105,6 +128,59 @@ def test_a_changed_mask_is_a_reason_to_regrade(
         ]
         assert [one.why for one in store.history("b")] == ["first grading", "one first"]
         assert store.history("a")[-1].who
+
+
+def test_a_zip_that_has_gone_keeps_its_result_when_the_others_are_graded_again(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)
+    submitted[0].zip_path.unlink()
+    cv2.imwrite(str(masks / "ADONIS" / "1.png"), np.full((8, 8), 255, np.uint8))
+    with open_store(results) as store:
+        before = store.entry("a")
+    with pytest.raises(UsageError, match=r"a: cannot be graded again: no longer there: .*a\.zip"):
+        regrade(results, ["b", "a"], "a mask was corrected", Workers(), _silent)
+    standing = regrade(results, [], "a mask was corrected", Workers(), _silent)
+    assert (standing.due, standing.done, standing.parked) == (2, 3, {})
+    assert (standing.gone, standing.stale) == (("a",), {})
+    with open_store(results) as store:
+        assert store.entry("a") == before
+        assert [one.submitted.key for one in counting(store.entries()).entries] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "parked", "running"])
+def test_what_an_aborted_regrading_left_counts_again_when_its_zip_has_gone(
+    tmp_path: Path, masks: Path, courses: list[Course], state: str
+) -> None:
+    results = tmp_path / "results"
+    submitted = hand_in(tmp_path / "in", CLASS)
+    _graded(tmp_path, masks, submitted)
+    submitted[0].zip_path.unlink()
+    for again in (
+        lambda: regrade(results, [], "again", Workers(), _silent),
+        lambda: _graded(tmp_path, masks, submitted[1:]),
+    ):
+        with open_store(results) as store:
+            store.ask({"a": "a mask was corrected"}, "ta")
+            store._connection.execute("UPDATE submission SET state = ? WHERE key = 'a'", [state])
+        standing = again()
+        assert (standing.due, standing.done, standing.parked) == (0, 3, {})
+        assert standing.gone == ("a",)
+
+
+def test_a_regrading_that_was_stopped_goes_on_without_names(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    results = tmp_path / "results"
+    _graded(tmp_path, masks, hand_in(tmp_path / "in", CLASS))
+    with open_store(results) as store:
+        store.ask({"b": "a mask was corrected (the truth changed)"}, "ta")  # then it was killed
+    assert regrade(results, ["c"], "this one alone", Workers(), _silent).due == 1
+    assert regrade(results, [], "a mask was corrected", Workers(), _silent).due == 1
+    with open_store(results) as store:
+        assert store.history("b")[-1].why == "a mask was corrected (the truth changed)"
 
 
 @pytest.mark.parametrize(("names", "because"), [(["nobody"], "x"), (["a"], "  ")])
@@ -133,6 +209,54 @@ def test_a_new_deadline_changes_marks_without_grading(
         after = store.entry("a").marks
     assert before is not None
     assert after == before - Decimal("0.25")
+
+
+@pytest.mark.parametrize("ways", ["regrade", "class"])
+def test_a_moved_deadline_charges_everybody_anew_and_grades_nobody(
+    tmp_path: Path, masks: Path, courses: list[Course], ways: str
+) -> None:
+    definition = tmp_path / "def"
+    shutil.copytree(ASSIGNMENT.directory, definition)
+    text = (definition / "assignment.toml").read_text("utf-8")
+
+    def due(day: int) -> Door:
+        late = f'deadline = "2025-03-0{day}T12:00:00+00:00"\nper_day_percent = "10"'
+        (definition / "assignment.toml").write_text(f"{text}\n[late]\n{late}\n", "utf-8")
+        policy = load_assignment(str(definition)).late
+        return Door(tuple(reckoned(one, policy) for one in submitted))
+
+    came = datetime(2025, 3, 3, 11, tzinfo=UTC)
+    extended = datetime(2025, 3, 2, 12, tzinfo=UTC)
+    submitted = tuple(
+        replace(one, submitted_at=came, timing=timing)
+        for one, timing in zip(
+            hand_in(tmp_path / "in", CLASS),
+            (Timing(), Timing(extension=extended), Timing(told_seconds=60.0)),
+            strict=True,
+        )
+    )
+    results = tmp_path / "results"
+    setup = Setup(tmp_path / "in", masks, assignment=str(definition), independent=False)
+    grade_class(results, setup, due(1), Workers(), _silent)
+    with open_store(results) as store:
+        for key in CLASS:  # so that everybody has marks to lose
+            given = Adjustment("segmentation", Decimal("2.5"), "for all", "ta", came)
+            store.adjust(key, given, Decimal(0))
+    standing = grade_class(results, setup, due(1), Workers(), _silent)
+    with open_store(results) as store:
+        assert store.late_penalties() == {"a": 1, "b": Decimal("0.5"), "c": Decimal("0.5")}
+    submitted[0].zip_path.unlink()
+    door = due(4)
+    standing = (
+        regrade(results, [], "the deadline moved", Workers(), _silent)
+        if ways == "regrade"
+        else grade_class(results, setup, Door(door.submitted[1:]), Workers(), _silent)
+    )
+    assert (standing.due, standing.gone, standing.recharged) == (0, ("a",), ("a",))
+    with open_store(results) as store:
+        assert store.late_penalties() == {"a": 0, "b": Decimal("0.5"), "c": Decimal("0.5")}
+        entry = store.entry("a")
+    assert (entry.submitted.late_seconds, entry.submitted.findings) == (0.0, ())
 
 
 def test_a_truth_by_value_is_the_same_truth(tmp_path: Path, masks: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -207,6 +208,20 @@ def test_loose_files_are_packed_beside_the_folder(tmp_path: Path) -> None:
     assert found.zip_path == tmp_path / "in.packed" / "submission_3" / "submission_3.zip"
     with zipfile.ZipFile(found.zip_path) as archive:
         assert archive.namelist() == ["evaluate.py"]
+
+
+def test_results_that_are_made_for_packed_files_are_for_one_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "in" / "submission_3").mkdir(parents=True)
+    (tmp_path / "in" / "submission_3" / "evaluate.py").write_text("")
+    before = os.umask(0o022)
+    try:
+        results = tmp_path / "results"
+        (found,) = read_submissions(tmp_path / "in", A2, packed=results / "packed")
+    finally:
+        os.umask(before)
+    assert found.zip_path.is_relative_to(results)
+    for folder in (results, results / "packed", results / "packed" / "submission_3"):
+        assert folder.stat().st_mode & 0o077 == 0, folder
 
 
 def test_canvas(tmp_path: Path) -> None:

@@ -20,8 +20,11 @@ from grader.classroom.lateness import (
     late_penalty,
     late_seconds,
     lateness_in_words,
+    reckoned,
 )
+from grader.classroom.records import Submitted, Timing
 from grader.errors import DefinitionError
+from grader.findings import found
 from grader.model import Assignment, LatePolicy
 
 IST = timezone(timedelta(hours=5, minutes=30))
@@ -61,6 +64,61 @@ def test_nothing_is_said_where_a_time_is_unknown() -> None:
     assert late_seconds(datetime(2025, 3, 9), None) is None
     assert late_seconds(datetime(2025, 3, 9), replace(POLICY, deadline=None)) is None
     assert late_penalty(Decimal("4"), None, _assignment()) == 0
+
+
+@given(
+    hours=st.integers(-100, 100),
+    told=st.none() | st.floats(0, 10 * DAY),
+    extended_hours=st.none() | st.integers(-100, 100),
+    moved_hours=st.integers(-100, 100),
+    marked_late=st.booleans(),
+)
+def test_a_moved_deadline_is_reckoned_with_wherever_no_list_says_how_late_it_came(
+    hours: int,
+    told: float | None,
+    extended_hours: int | None,
+    moved_hours: int,
+    marked_late: bool,
+) -> None:
+    assert POLICY.deadline is not None
+    extension = (
+        None if extended_hours is None else POLICY.deadline + timedelta(hours=extended_hours)
+    )
+    one = Submitted(
+        key="a",
+        zip_path=Path("a.zip"),
+        zip_name="a.zip",
+        submitted_at=POLICY.deadline + timedelta(hours=hours),
+        timing=Timing(told, extension, marked_late),
+        findings=(found("class.loose-files", "packed"),),
+    )
+    first = reckoned(one, POLICY)
+    moved = replace(POLICY, deadline=POLICY.deadline + timedelta(hours=moved_hours))
+    again = reckoned(first, moved)
+    due = moved_hours if extended_hours is None else extended_hours
+    expected = max(0, hours - due) * 3600 if told is None else told
+    assert again.late_seconds == expected
+    assert again == reckoned(one, moved)
+    assert reckoned(first, POLICY) == first
+    codes = [known.code for known in again.findings]
+    late = ["class.too-late" if is_cut_off(expected, moved) else "class.late"]
+    assert codes == ["class.loose-files", *(late if late_days(expected, moved) else [])]
+
+
+def test_late_by_nobody_knows_how_much_is_noted_until_it_is_known() -> None:
+    one = Submitted("a", Path("a.zip"), "a.zip", timing=Timing(marked_late=True))
+    for policy in (POLICY, None):
+        noted = reckoned(one, policy)
+        assert [known.code for known in noted.findings] == ["class.late-unknown"]
+        assert reckoned(noted, policy) == noted
+    known = reckoned(replace(noted, submitted_at=datetime(2025, 3, 1, tzinfo=UTC)), POLICY)
+    assert (known.late_seconds, known.findings) == (0.0, ())
+
+
+def test_what_an_earlier_grader_noted_stays() -> None:
+    noted = (found("class.late", "2 days late"),)
+    one = Submitted("a", Path("a.zip"), "a.zip", late_seconds=2 * DAY, findings=noted)
+    assert reckoned(one, POLICY) == one
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.classroom.records import Absent, Adjustment, Door, Owner, State, Submitted
+from grader.classroom.records import Absent, Adjustment, Door, Owner, State, Submitted, Timing
 from grader.classroom.store import FILE_NAME, SCHEMA_VERSION, make_store, open_store
 from grader.classroom.submission_row import submitted_of, values_of
 from grader.errors import InternalFault, UsageError
@@ -90,6 +90,7 @@ def test_a_submission_comes_back_as_it_was_put_in() -> None:
         email="u@example.org",
         submitted_at=datetime(2025, 3, 17, 9, 30, tzinfo=UTC),
         late_seconds=12.5,
+        timing=Timing(12.5, datetime(2025, 3, 18, 9, 30), marked_late=True),
         platform_ids={"moodle": "4711"},
         findings=(found("zip.name", "another name", path="x.zip", line=3),),
         owners=(Owner("Ünal, Ç.", "2023AIB2080", "u@example.org", {"moodle": "4711"}), Owner()),
@@ -174,10 +175,12 @@ def test_a_class_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> No
     _changed(tmp_path, "ALTER TABLE submission DROP COLUMN owners")
     _changed(tmp_path, "DROP TABLE absent")
     _changed(tmp_path, "DROP TABLE comparison")
+    _changed(tmp_path, "ALTER TABLE submission DROP COLUMN timing")
     _changed(tmp_path, "PRAGMA user_version = 1")
     with open_store(tmp_path) as store:
         assert store.absent() == ()
         assert store.states() == {"a": State.DONE}
         assert [one.owners for one in store.submitted()] == [()]
+        assert [one.timing for one in store.submitted()] == [None]
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
