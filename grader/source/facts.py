@@ -24,6 +24,7 @@ __all__ = [
     "OpenImport",
     "ParameterDefault",
     "PretrainedUse",
+    "SearchPath",
     "Unit",
     "Use",
 ]
@@ -50,6 +51,13 @@ class OpenImport(NamedTuple):
     package: str
     line: int
     unit: int
+
+
+class SearchPath(NamedTuple):
+    """A folder that a file adds to `sys.path`; `anchor` as in `FileUse`."""
+
+    path: str
+    anchor: str
 
 
 class Use(NamedTuple):
@@ -141,7 +149,7 @@ class ModuleFacts(NamedTuple):
     units: tuple[Unit, ...]
     imports: tuple[Import, ...]
     open_imports: tuple[OpenImport, ...]
-    search_paths: tuple[str, ...]  # folders that the file adds to sys.path, relative to the top
+    search_paths: tuple[SearchPath, ...]
     uses: tuple[Use, ...]
     pretrained: tuple[PretrainedUse, ...]
     calls: tuple[CallShape, ...]

@@ -61,6 +61,7 @@ class _Follower:
             ast.BinOp: self._operator,
             ast.JoinedStr: self._joined,
             ast.Attribute: self._parent,
+            ast.Subscript: self._ancestor,
         }
 
     def follow(self, node: ast.expr, scope: Scope) -> KnownPath:
@@ -77,14 +78,17 @@ class _Follower:
             return UNKNOWN
         return KnownPath(node.value, "cwd")
 
-    def _joined(self, node: ast.JoinedStr, _: Scope) -> KnownPath:
+    def _joined(self, node: ast.JoinedStr, scope: Scope) -> KnownPath:
         """`f"{folder}/labels.json"`: what follows the first slash after the last value."""
         last = node.values[-1] if node.values else None
         if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
             return UNKNOWN
         if len(node.values) == 1:
-            return self._constant(last, _)
-        tail = last.value.partition("/")[2]
+            return self._constant(last, scope)
+        head, slash, tail = last.value.partition("/")
+        first = node.values[0]
+        if len(node.values) == 2 and isinstance(first, ast.FormattedValue) and slash and not head:
+            return _combine(self.follow(first.value, scope), KnownPath(tail.lstrip("/"), "cwd"))
         return KnownPath(tail, "unknown") if tail else UNKNOWN
 
     def _name(self, node: ast.Name, scope: Scope) -> KnownPath:
@@ -132,27 +136,47 @@ class _Follower:
         if node.func.attr == "joinpath" and node.args:
             left = self.follow(node.func.value, scope)
             return _combine(left, self._join(node.args, scope))
+        if node.func.attr == "with_name" and len(node.args) == 1:
+            beside = _above(self.follow(node.func.value, scope))
+            return _combine(beside, self.follow(node.args[0], scope))
         return UNKNOWN
 
     def _dirname(self, node: ast.expr, scope: Scope) -> KnownPath:
         if self._is_this_file(node, scope):
             return KnownPath("", "file")
-        inner = self.follow(node, scope)
-        return KnownPath("..", "file") if inner.anchor == "file" and not inner.text else UNKNOWN
+        return _above(self.follow(node, scope))
 
     def _parent(self, node: ast.Attribute, scope: Scope) -> KnownPath:
         if node.attr != "parent":
             return UNKNOWN
         if self._is_this_file(node.value, scope):
             return KnownPath("", "file", is_object=True)
-        inner = self.follow(node.value, scope)
-        if inner.anchor == "file" and not inner.text:
-            return KnownPath("..", "file", is_object=True)
-        return UNKNOWN
+        return _above(self.follow(node.value, scope))._replace(is_object=True)
+
+    def _ancestor(self, node: ast.Subscript, scope: Scope) -> KnownPath:
+        """`Path(__file__).parents[1]`."""
+        folders, number = node.value, node.slice
+        if (
+            not isinstance(folders, ast.Attribute)
+            or folders.attr != "parents"
+            or not isinstance(number, ast.Constant)
+            or not isinstance(number.value, int)
+            or not 0 <= number.value < _MAX_STEPS
+            or not self._is_this_file(folders.value, scope)
+        ):
+            return UNKNOWN
+        return KnownPath("/".join([".."] * number.value), "file", is_object=True)
 
     def _is_this_file(self, node: ast.expr, scope: Scope) -> bool:
-        """Whether `node` is `__file__`, however wrapped."""
+        """Whether `node` is `__file__`, however wrapped or called."""
         for _ in range(_MAX_STEPS):
+            if isinstance(node, ast.Name):
+                bindings = self.scan.bindings(node.id, scope)
+                binding = bindings[0] if len(bindings) == 1 else None
+                if binding is None or binding.kind != "value" or binding.scope is None:
+                    break
+                assert binding.node is not None  # a value has an expression
+                node, scope = binding.node, binding.scope
             if not isinstance(node, ast.Call):
                 break
             if isinstance(node.func, ast.Attribute) and node.func.attr in _SAME_PATH_METHODS:
@@ -187,6 +211,17 @@ class _Follower:
         for node in nodes[1:]:
             path = _combine(path, self.follow(node, scope))
         return path
+
+
+def _above(path: KnownPath) -> KnownPath:
+    """The folder that holds `path`; not known where it lies above what is known."""
+    text = posixpath.normpath(path.text) if path.text else "."
+    climbs = text.rpartition("/")[2] in (".", "..")
+    if path.anchor == "unknown" or (path.anchor == "cwd" and climbs):
+        return UNKNOWN
+    if climbs:
+        return path._replace(text=posixpath.normpath(posixpath.join(text, "..")))
+    return path._replace(text=posixpath.dirname(text))
 
 
 def _combine(left: KnownPath, right: KnownPath) -> KnownPath:

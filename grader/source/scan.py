@@ -134,6 +134,7 @@ class Scan:
         self.names: list[Sighting[ast.Attribute] | Sighting[ast.Name]] = []
         self.strings: list[Sighting[ast.Constant]] = []  # of a joined string: its first piece
         self.assignments: list[Sighting[Assignment]] = []
+        self.augmented: list[Sighting[ast.AugAssign]] = []
         self.subscripts: list[Sighting[ast.Subscript]] = []
         self.tests: list[Sighting[ast.Compare]] = []
         self.functions: list[Function] = []
@@ -483,12 +484,15 @@ class _Walk:
     def _rebinds(
         self, node: ast.AugAssign | ast.For | ast.AsyncFor, scope: Scope, flags: int
     ) -> None:
+        if isinstance(node, ast.AugAssign):
+            self.scan.augmented.append(Sighting(node, scope, flags))
         self._bind_targets(node.target, scope)
         self._push(ast.iter_child_nodes(node), scope, flags)
 
     def _bind_targets(self, target: ast.AST, scope: Scope) -> None:
         for node in ast.walk(target):
-            if isinstance(node, ast.Name):
+            # `torch.backends.cudnn.benchmark = True` and `sys.path += […]` leave torch and sys be.
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 scope.bind(node.id, Binding("other"))
 
     def _capture(

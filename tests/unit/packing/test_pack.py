@@ -97,6 +97,19 @@ def test_the_closure_goes_in_and_nothing_else(packed) -> None:
     assert result.left_out == ()
 
 
+def test_modules_in_a_folder_that_is_put_on_the_search_path_go_in(packed) -> None:
+    result = packed(
+        {
+            "evaluate.py": "import os, sys\nHERE = os.path.dirname(os.path.abspath(__file__))\n"
+            "SRC = os.path.join(HERE, 'src', 'nets')\nsys.path.insert(0, SRC)\n"
+            "from resnet import ResNet\n",
+            "src/nets/resnet.py": "class ResNet: ...\n",
+            "src/nets/other.py": "",
+        }
+    )
+    assert names(result) == {"src/nets/resnet.py"}
+
+
 @pytest.mark.parametrize(
     "source",
     [
