@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from grader.source.facts import MAIN_UNIT, Import, ModuleFacts, OpenImport, SearchPath
+from grader.source.file_functions import RUNNERS
 from grader.source.parse import Unparsed
 from grader.source.tree import SourceTree
 
@@ -176,6 +177,12 @@ class _Search:
                 self._absolute(facts.path, item)
         for open_import in facts.open_imports:
             self._open(facts.path, open_import)
+        for use in facts.files:
+            if use.call in RUNNERS and use.anchor != "unknown":
+                start = posixpath.dirname(facts.path) if use.anchor == "file" else ""
+                path = posixpath.normpath(posixpath.join(start, use.path))
+                if self.tree.is_file(path):
+                    self.waiting.append((path, ()))
 
     def _add_root(self, path: str, folder: SearchPath) -> None:
         """A folder that a file adds to `sys.path`, relative to the file or to the top."""
@@ -198,13 +205,15 @@ class _Search:
         parts = tuple(item.module.split("."))
         if parts[0] in _BEFORE_ANY_SCRIPT:
             return False
-        below = [root for root in roots if self._exists(root, parts[0])]
         # A folder without __init__.py is only a package where no other folder has the module.
-        regular = [root for root in below if self._file(root, parts[0])]
-        for root in [*regular, *below][:1]:
+        root = next((root for root in roots if self._file(root, parts[0])), None)
+        if root is None:
+            below = (root for root in roots if self.tree.is_dir(posixpath.join(root, parts[0])))
+            root = next(below, None)
+        if root is not None:
             self.local_names.add(parts[0])
             self._take(path, item, root, parts)
-        return bool(below)
+        return root is not None
 
     def _relative(self, path: str, item: Import, package: tuple[str, ...]) -> None:
         keep = len(package) - (item.level - 1)

@@ -11,18 +11,18 @@ import posixpath
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from grader.source.facts import ParameterDefault
+from grader.source.facts import Parameter, ParameterDefault
 from grader.source.scan import Scan, Scope
 
-_PATH_CLASSES = {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"}
-_SAME_PATH = {
+PATH_CLASSES = {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"}
+SAME_PATH = {
     "os.path.abspath",
     "os.path.realpath",
     "os.path.normpath",
     "os.fspath",
     "builtins.str",
 }
-_SAME_PATH_METHODS = {"resolve", "absolute", "as_posix"}
+SAME_PATH_METHODS = {"resolve", "absolute", "as_posix"}
 _MAX_STEPS = 12
 
 
@@ -117,10 +117,10 @@ class _Follower:
         path = UNKNOWN
         if function == "os.path.join" and node.args:
             path = self._join(node.args, scope)
-        elif function in _PATH_CLASSES:
+        elif function in PATH_CLASSES:
             path = self._join(node.args, scope) if node.args else _HERE
             path = path._replace(is_object=True)
-        elif function in _SAME_PATH and len(node.args) == 1:
+        elif function in SAME_PATH and len(node.args) == 1:
             path = self.follow(node.args[0], scope)
         elif function == "os.path.dirname" and len(node.args) == 1:
             path = self._dirname(node.args[0], scope)
@@ -131,13 +131,13 @@ class _Follower:
     def _method(self, node: ast.Call, scope: Scope) -> KnownPath:
         if not isinstance(node.func, ast.Attribute):
             return UNKNOWN
-        if node.func.attr in _SAME_PATH_METHODS and not node.args:
+        if node.func.attr in SAME_PATH_METHODS and not node.args:
             return self.follow(node.func.value, scope)
         if node.func.attr == "joinpath" and node.args:
             left = self.follow(node.func.value, scope)
             return _combine(left, self._join(node.args, scope))
         if node.func.attr == "with_name" and len(node.args) == 1:
-            beside = _above(self.follow(node.func.value, scope))
+            beside = self._dirname(node.func.value, scope)
             return _combine(beside, self.follow(node.args[0], scope))
         return UNKNOWN
 
@@ -149,9 +149,7 @@ class _Follower:
     def _parent(self, node: ast.Attribute, scope: Scope) -> KnownPath:
         if node.attr != "parent":
             return UNKNOWN
-        if self._is_this_file(node.value, scope):
-            return KnownPath("", "file", is_object=True)
-        return _above(self.follow(node.value, scope))._replace(is_object=True)
+        return self._dirname(node.value, scope)._replace(is_object=True)
 
     def _ancestor(self, node: ast.Subscript, scope: Scope) -> KnownPath:
         """`Path(__file__).parents[1]`."""
@@ -179,12 +177,12 @@ class _Follower:
                 node, scope = binding.node, binding.scope
             if not isinstance(node, ast.Call):
                 break
-            if isinstance(node.func, ast.Attribute) and node.func.attr in _SAME_PATH_METHODS:
+            if isinstance(node.func, ast.Attribute) and node.func.attr in SAME_PATH_METHODS:
                 node = node.func.value
                 continue
             functions = self.scan.resolve(node.func, scope)
             if len(node.args) != 1 or not any(
-                function in _SAME_PATH or function in _PATH_CLASSES for function in functions
+                function in SAME_PATH or function in PATH_CLASSES for function in functions
             ):
                 break
             node = node.args[0]
@@ -234,18 +232,25 @@ def _combine(left: KnownPath, right: KnownPath) -> KnownPath:
     )
 
 
-def _default_of(name: str, scope: Scope) -> ParameterDefault | None:
-    """How a call can override the parameter `name` of the function whose scope this is."""
+def parameter_of(name: str, scope: Scope) -> Parameter | None:
+    """Which parameter of the function whose scope this is `name` is."""
     function = scope.node
     if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     parameters = [item.arg for item in [*function.args.posonlyargs, *function.args.args]]
-    called = function.name
+    called, is_method = function.name, False
     owner = scope.parent.node if scope.parent else None
     if isinstance(owner, ast.ClassDef):
         if not any(getattr(item, "id", "") == "staticmethod" for item in function.decorator_list):
             parameters = parameters[1:]
-        if called == "__init__":
+        is_method = called != "__init__"
+        if not is_method:
             called = owner.name
     position = parameters.index(name) if name in parameters else len(parameters)
-    return ParameterDefault(called, position, name)
+    return Parameter(called, position, name, is_method)
+
+
+def _default_of(name: str, scope: Scope) -> ParameterDefault | None:
+    """How a call can override the parameter `name` of the function whose scope this is."""
+    parameter = parameter_of(name, scope)
+    return None if parameter is None else ParameterDefault(*parameter[:3])

@@ -6,6 +6,7 @@ import ast
 from functools import lru_cache
 
 from grader.source.facts import CallShape, ModuleFacts, SearchPath
+from grader.source.handed_names import find_handed_names
 from grader.source.known_paths import follow_path
 from grader.source.library_uses import find_library_uses
 from grader.source.machine_ties import find_absolute_paths, find_argv_at_import, find_cuda_uses
@@ -25,7 +26,7 @@ def read_module(data: bytes, path: str, python: tuple[int, int]) -> ModuleFacts 
         return parsed
     scan = Scan(path, parsed.tree)
     libraries = find_library_uses(scan)
-    files, asked_for = find_opened_files(scan)
+    opened = find_opened_files(scan)
     return ModuleFacts(
         path=path,
         units=tuple(scan.units),
@@ -35,9 +36,11 @@ def read_module(data: bytes, path: str, python: tuple[int, int]) -> ModuleFacts 
         uses=libraries.uses,
         pretrained=libraries.pretrained,
         calls=_call_shapes(scan),
-        files=files,
+        files=opened.files,
+        vague_writes=opened.vague_writes,
+        handed_names=find_handed_names(scan),
         named_files=find_named_files(scan),
-        asked_for=asked_for,
+        asked_for=opened.asked_for,
         absolute_paths=find_absolute_paths(scan),
         cuda=find_cuda_uses(scan),
         argv_at_import=find_argv_at_import(scan),

@@ -410,8 +410,21 @@ class _Walk:
         orelse = node.orelse if isinstance(node.orelse, list) else [node.orelse]
         # What stands after `if not torch.cuda.is_available():` is as deliberate as what is in it.
         self._push(orelse, scope, inside & ~(MAIN_GUARD | TYPE_CHECKING) | flags)
-        self._push(body, scope, inside)
+        self._push(body, scope, inside | self._switched_off(node.test, scope))
         self._push([node.test], scope, flags)
+
+    def _switched_off(self, test: ast.expr, scope: Scope) -> int:
+        """Under `if RESUME:`, where the file begins with `RESUME = False`, files may be absent."""
+        if not isinstance(test, ast.Name):
+            return 0
+        bindings = self.scan.bindings(test.id, scope)
+        is_off = bool(bindings) and all(
+            binding.scope is self.scan.scope
+            and isinstance(binding.node, ast.Constant)
+            and not binding.node.value
+            for binding in bindings[:_MAX_BINDINGS]
+        )
+        return FILE_GUARD if is_off else 0
 
     def _bool_op(self, node: ast.BoolOp, scope: Scope, flags: int) -> None:
         later = flags
