@@ -53,6 +53,7 @@ def follow_name(node: ast.expr, scope: Scope, scan: Scan) -> tuple[NamePattern, 
             waiting += others
         else:
             found.append(follower.follow(item, seen_from))
+            waiting += _default(item, seen_from, scan)
         if len(waiting) + len(found) > _MAX_ALTERNATIVES:
             return (_ANY,)
     return tuple(dict.fromkeys(found))
@@ -63,6 +64,9 @@ def _alternatives(node: ast.expr, scope: Scope, scan: Scan) -> list[tuple[ast.ex
         return [(node.body, scope), (node.orelse, scope)]
     if isinstance(node, ast.BoolOp):
         return [(value, scope) for value in node.values]
+    if isinstance(node, ast.Attribute):
+        given = scan.attributes.get(node.attr, ())
+        return list(given) if len(given) <= _MAX_ALTERNATIVES else []
     if isinstance(node, ast.Name):
         bindings = scan.bindings(node.id, scope)
         few = len(bindings) <= _MAX_ALTERNATIVES
@@ -72,6 +76,16 @@ def _alternatives(node: ast.expr, scope: Scope, scan: Scan) -> list[tuple[ast.ex
                 for binding in bindings
                 if binding.node is not None and binding.scope is not None
             ]
+    return []
+
+
+def _default(node: ast.expr, scope: Scope, scan: Scan) -> list[tuple[ast.expr, Scope]]:
+    """What a parameter stands for where a call leaves it out."""
+    bindings = scan.bindings(node.id, scope) if isinstance(node, ast.Name) else []
+    if len(bindings) == 1 and bindings[0].kind == "parameter":
+        default, seen_from = bindings[0].node, bindings[0].scope
+        if isinstance(default, ast.Constant) and seen_from is not None:
+            return [(default, seen_from)]
     return []
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 # What surrounds a place; a place inside a function is told apart by its scope.
@@ -181,6 +182,20 @@ class Scan:
                     return found
             current = current.parent
         return []
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Sequence[tuple[ast.expr, Scope]]]:
+        """Attribute → what it is given, on whatever object: `self.path = path`, `path = "x"` in a
+        class."""
+        given: dict[str, list[tuple[ast.expr, Scope]]] = {}
+        for node, scope, _ in self.assignments:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if node.value is not None and isinstance(target, ast.Attribute):
+                    given.setdefault(target.attr, []).append((node.value, scope))
+                elif node.value is not None and scope.kind == "class":
+                    name = target.id if isinstance(target, ast.Name) else ""
+                    given.setdefault(name, []).append((node.value, scope))
+        return given
 
     def _resolve(self, node: ast.AST, scope: Scope, aliases: int) -> tuple[str, ...]:
         tail: list[str] = []

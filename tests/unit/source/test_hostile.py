@@ -45,6 +45,9 @@ PROGRAMS = {
     "names in part": "".join(f"open(x + 'a{n}', 'w')\nopen('b{n}')\n" for n in range(5000)),
     "a name of many parts": "open(f'" + "{x}a" * 4_000 + "', 'w')\n",
     "a name with thousands of values": "x = 'a'\n" * 5000 + "open(x, 'w')\nf(x)\n" * 5000,
+    "attributes of attributes": "a.x = a.x\n" * 4
+    + "".join(f"a.y{n} = a.y{n + 1} if a.x else a.y{n + 2}\n" for n in range(3000))
+    + "open(a.y0, 'w')\nf(a.y0)\n" * 3000,
     "a long string handed on": "x = '" + "a" * 100_000 + "'\n" + "f(x + '/b')\n" * 5000,
     "a number of many digits": f"open(0x{'f' * 20_000}, 'w')\n",
     "folders of the search path": "import sys\n"

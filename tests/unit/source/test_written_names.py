@@ -45,6 +45,11 @@ def written(tmp_path: Path):
         "Log('names.json')",
         "class Log:\n    def dump(self, path):\n        open(path, 'w')\nLog().dump('names.json')",
         "def dump(path):\n    open(path, 'w')\ndump('names.json' if x else 'other.json')",
+        "class Log:\n    def __init__(self, path='names.json'):\n        self.path = path\n"
+        "    def run(self):\n        open(self.path, 'w')\nLog().run()",
+        "class Log:\n    def __init__(self, path):\n        self.path = path\n"
+        "    def run(self):\n        open(self.path, 'w')\nLog('names.json').run()",
+        "class Config:\n    names = 'names.json'\nopen(Config.names, 'w')",
         "name = 'other.json'\nname = 'names.json'\nopen(name, 'w')",
         "open(sys.argv[3] if len(sys.argv) > 3 else 'names.json', 'w')",
         "out = args.out or 'names.json'\nopen(out, 'w')",
