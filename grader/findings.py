@@ -410,6 +410,11 @@ CATALOGUE: dict[str, Entry] = {
         _ERROR,
         "put the file into the zip, beside the script",
     ),
+    "source.may-lack-file": Entry(
+        "The program may need a file that is not in the zip",
+        _WARNING,
+        "put the file into the zip, unless the program makes it itself before it opens it",
+    ),
     "source.absolute-path": Entry(
         "A path of the author's machine",
         _WARNING,

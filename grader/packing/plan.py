@@ -3,6 +3,7 @@ data files that the code opens by name, and what the student asks for."""
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from grader.errors import UsageError
 from grader.findings import listed, quoted
 from grader.model import Assignment, PackedFile, Role
 from grader.source.rules import parse_source_rules
-from grader.source.survey import FileReader, SurveyedSource, survey_source
+from grader.source.survey import FileReader, OpenedFile, SurveyedSource, survey_source
 from grader.source.tree import SourceTree
 from grader.stages.check_layout import matches
 
@@ -20,6 +21,8 @@ from grader.stages.check_layout import matches
 _MAX_OPENED_BYTES = 16 * 1024 * 1024
 # Where only the name is known, not the folder: what is small and plainly the program's own.
 _MAX_LIKELY_BYTES = 1024 * 1024
+# A folder with more files than this is a data set, whatever a script looks for in it.
+_MAX_LISTED = 100
 _LIKELY_SUFFIXES = (".json", ".txt", ".csv", ".npy", ".npz", ".pkl", ".yaml", ".yml", ".toml")
 _JUNK = {"__pycache__", "__MACOSX", ".git", ".venv", "venv", ".ipynb_checkpoints", ".DS_Store"}
 _JUNK_PREFIX = "._"
@@ -192,7 +195,10 @@ class _Planning:
             for opened in script.opened:
                 if not opened.use.writes and posixpath.basename(opened.path) not in made:
                     why = f"opened by {opened.module}:{opened.use.line}"
-                    if opened.certain:
+                    if opened.use.lists:
+                        if opened.certain:
+                            self._consider_folder(opened)
+                    elif opened.certain:
                         self._consider(opened.path, _MAX_OPENED_BYTES, why)
                     elif opened.path.endswith(_LIKELY_SUFFIXES):
                         self._consider_in(folders, opened.path, why)
@@ -201,6 +207,36 @@ class _Planning:
                     if named.name not in made:
                         why = f"named in {facts.path}:{named.line}"
                         self._consider_in(folders, named.name, why)
+
+    def _consider_folder(self, opened: OpenedFile) -> None:
+        """Take what a program looks for in a folder of its own, unless it may be a data set."""
+        folder = opened.path
+        everything = opened.use.lists == "*"
+        if folder.startswith("../") or not self.tree.is_dir("" if folder == "." else folder):
+            return
+        if everything and folder == ".":
+            return  # what else lies there is not asked for by name
+        pattern = opened.use.lists.removeprefix("**/")
+        deep = everything or pattern != opened.use.lists
+        below = self._below(folder) if deep else self._directly_in(folder)
+        paths = [path for path in below if fnmatch.fnmatchcase(posixpath.basename(path), pattern)]
+        size_bytes = sum(self._size(path) for path in paths)
+        why = f"listed by {opened.module}:{opened.use.line}"
+        if len(paths) <= _MAX_LISTED and size_bytes <= _MAX_OPENED_BYTES:
+            for path in paths:
+                self._take(path, why)
+        elif not all(path in self.result.files for path in paths):
+            mib = size_bytes / (1024 * 1024)
+            what = f"{len(paths)} files, {mib:.0f} MiB"
+            self._leave(
+                f"{folder}/", size_bytes, f"{why}, but {what}: --extra {folder} takes it along"
+            )
+
+    def _directly_in(self, folder: str) -> Iterator[str]:
+        for name in self.tree.names("" if folder == "." else folder):
+            path = posixpath.normpath(posixpath.join(folder, name))
+            if not _is_junk(name) and self.tree.is_file(path):
+                yield path
 
     def _consider_in(self, folders: Sequence[str], name: str, why: str) -> None:
         """A small file of that name beside the scripts or the checkpoint."""

@@ -18,14 +18,19 @@ __all__ = [
     "CallShape",
     "CudaUse",
     "FileUse",
+    "HandedName",
     "Import",
     "ModuleFacts",
     "NamedFile",
     "OpenImport",
+    "Parameter",
     "ParameterDefault",
+    "Pieces",
     "PretrainedUse",
+    "SearchPath",
     "Unit",
     "Use",
+    "VagueWrite",
 ]
 
 
@@ -52,6 +57,13 @@ class OpenImport(NamedTuple):
     package: str
     line: int
     unit: int
+
+
+class SearchPath(NamedTuple):
+    """A folder that a file adds to `sys.path`; `anchor` as in `FileUse`."""
+
+    path: str
+    anchor: str
 
 
 class Use(NamedTuple):
@@ -84,6 +96,45 @@ class ParameterDefault(NamedTuple):
     name: str
 
 
+class Parameter(NamedTuple):
+    """Parameter number `position` (self not counted) of `function`; a class stands for its
+    `__init__`. `is_method`: it is called on an object."""
+
+    function: str
+    position: int
+    name: str
+    is_method: bool
+
+
+# Of a text that is put together: its literal pieces, with something unknown between each two.
+Pieces = tuple[str, ...]
+
+
+class VagueWrite(NamedTuple):
+    """A file written under a name that is known in part: `pieces`, and at the end what is handed
+    to `parameter`, if there is one. `appended` and `kinds` as in `file_functions.Writer`."""
+
+    pieces: Pieces
+    parameter: Parameter | None
+    appended: str
+    kinds: tuple[str, ...]
+    unit: int
+
+
+class HandedName(NamedTuple):
+    """What a call hands to an argument of `function`, by its place or its `keyword`, as far as it
+    is known: `pieces`, then the caller's own `parameter`. `told`: by the command line."""
+
+    function: str
+    resolved: str
+    is_method: bool
+    position: int
+    keyword: str
+    pieces: Pieces
+    parameter: Parameter | None
+    told: bool
+
+
 class CallShape(NamedTuple):
     """What a call passes to the function `name`, whatever object it is called on.
 
@@ -102,7 +153,8 @@ class FileUse(NamedTuple):
 
     `anchor`: "cwd" (relative to the working directory), "file" (to this module's folder) or
     "unknown" (below a folder that is only known at run time; `path` is what follows it).
-    `guarded`: the code is ready for its absence.
+    `guarded`: the code is ready for its absence. `lists`: `path` is a folder, and the names in it
+    that match this pattern (`*`, `*.npy`) are looked for; "" for a file.
     """
 
     path: str
@@ -113,6 +165,7 @@ class FileUse(NamedTuple):
     guarded: bool
     call: str
     default: ParameterDefault | None
+    lists: str = ""
 
 
 class NamedFile(NamedTuple):
@@ -160,11 +213,13 @@ class ModuleFacts(NamedTuple):
     units: tuple[Unit, ...]
     imports: tuple[Import, ...]
     open_imports: tuple[OpenImport, ...]
-    search_paths: tuple[str, ...]  # folders that the file adds to sys.path, relative to the top
+    search_paths: tuple[SearchPath, ...]
     uses: tuple[Use, ...]
     pretrained: tuple[PretrainedUse, ...]
     calls: tuple[CallShape, ...]
     files: tuple[FileUse, ...]
+    vague_writes: tuple[VagueWrite, ...]
+    handed_names: tuple[HandedName, ...]
     named_files: tuple[NamedFile, ...]
     asked_for: frozenset[str]  # literal paths whose existence is tested somewhere
     absolute_paths: tuple[AbsolutePath, ...]

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from grader.source.facts import MAIN_UNIT, Import, ModuleFacts, OpenImport
+from grader.source.facts import MAIN_UNIT, Import, ModuleFacts, OpenImport, SearchPath
+from grader.source.file_functions import RUNNERS
 from grader.source.parse import Unparsed
 from grader.source.tree import SourceTree
 
@@ -135,14 +136,15 @@ class _Search:
         self.extensions: dict[str, dict[str, str]] = {}  # folder → name → compiled module
 
     def run(self) -> Closure:
-        while self.waiting and len(self.modules) < _MAX_MODULES:
-            path, package = self.waiting.pop(0)
-            if path in self.modules:
-                continue
-            read = self.read_file(path)
-            self.modules[path] = read
-            if isinstance(read, ModuleFacts):
-                self._follow(read, package)
+        searched = len(self.roots)
+        self._follow_waiting()
+        # A folder that a helper puts on the search path holds modules for every file.
+        while searched < len(self.roots):
+            roots, searched = self.roots[searched:], len(self.roots)
+            self.external = [
+                item for item in self.external if not self._is_below(roots, item.path, item.item)
+            ]
+            self._follow_waiting()
         return Closure(
             entry=self.entry,
             modules=self.modules,
@@ -152,6 +154,16 @@ class _Search:
             open_imports=tuple(self.open_imports),
             local_names=frozenset(self.local_names),
         )
+
+    def _follow_waiting(self) -> None:
+        while self.waiting and len(self.modules) < _MAX_MODULES:
+            path, package = self.waiting.pop(0)
+            if path in self.modules:
+                continue
+            read = self.read_file(path)
+            self.modules[path] = read
+            if isinstance(read, ModuleFacts):
+                self._follow(read, package)
 
     def _follow(self, facts: ModuleFacts, package: tuple[str, ...]) -> None:
         for folder in facts.search_paths:
@@ -165,11 +177,18 @@ class _Search:
                 self._absolute(facts.path, item)
         for open_import in facts.open_imports:
             self._open(facts.path, open_import)
+        for use in facts.files:
+            if use.call in RUNNERS and use.anchor != "unknown":
+                start = posixpath.dirname(facts.path) if use.anchor == "file" else ""
+                path = posixpath.normpath(posixpath.join(start, use.path))
+                if self.tree.is_file(path):
+                    self.waiting.append((path, ()))
 
-    def _add_root(self, path: str, folder: str) -> None:
+    def _add_root(self, path: str, folder: SearchPath) -> None:
         """A folder that a file adds to `sys.path`, relative to the file or to the top."""
-        for start in (posixpath.dirname(path), ""):
-            root = posixpath.normpath(posixpath.join(start, folder))
+        own = posixpath.dirname(path)
+        for start in (own,) if folder.anchor == "file" else (own, ""):
+            root = posixpath.normpath(posixpath.join(start, folder.path))
             root = "" if root == "." else root
             inside = not root.startswith(("..", "/"))
             if inside and root not in self.roots and self.tree.is_dir(root):
@@ -178,16 +197,23 @@ class _Search:
     # ------------------------------------------------------------------ kinds of import
 
     def _absolute(self, path: str, item: Import) -> None:
+        if all(item.module.split(".")) and not self._is_below(self.roots, path, item):
+            self.external.append(ExternalImport(path, item))
+
+    def _is_below(self, roots: Sequence[str], path: str, item: Import) -> bool:
+        """Whether an import finds its module below one of `roots`; its files are queued then."""
         parts = tuple(item.module.split("."))
-        if not all(parts):
-            return
-        if parts[0] not in _BEFORE_ANY_SCRIPT:
-            for root in self.roots:
-                if self._exists(root, parts[0]):
-                    self.local_names.add(parts[0])
-                    self._take(path, item, root, parts)
-                    return
-        self.external.append(ExternalImport(path, item))
+        if parts[0] in _BEFORE_ANY_SCRIPT:
+            return False
+        # A folder without __init__.py is only a package where no other folder has the module.
+        root = next((root for root in roots if self._file(root, parts[0])), None)
+        if root is None:
+            below = (root for root in roots if self.tree.is_dir(posixpath.join(root, parts[0])))
+            root = next(below, None)
+        if root is not None:
+            self.local_names.add(parts[0])
+            self._take(path, item, root, parts)
+        return root is not None
 
     def _relative(self, path: str, item: Import, package: tuple[str, ...]) -> None:
         keep = len(package) - (item.level - 1)

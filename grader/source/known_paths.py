@@ -11,18 +11,18 @@ import posixpath
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from grader.source.facts import ParameterDefault
+from grader.source.facts import Parameter, ParameterDefault
 from grader.source.scan import Scan, Scope
 
-_PATH_CLASSES = {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"}
-_SAME_PATH = {
+PATH_CLASSES = {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"}
+SAME_PATH = {
     "os.path.abspath",
     "os.path.realpath",
     "os.path.normpath",
     "os.fspath",
     "builtins.str",
 }
-_SAME_PATH_METHODS = {"resolve", "absolute", "as_posix"}
+SAME_PATH_METHODS = {"resolve", "absolute", "as_posix"}
 _MAX_STEPS = 12
 
 
@@ -61,6 +61,7 @@ class _Follower:
             ast.BinOp: self._operator,
             ast.JoinedStr: self._joined,
             ast.Attribute: self._parent,
+            ast.Subscript: self._ancestor,
         }
 
     def follow(self, node: ast.expr, scope: Scope) -> KnownPath:
@@ -77,14 +78,17 @@ class _Follower:
             return UNKNOWN
         return KnownPath(node.value, "cwd")
 
-    def _joined(self, node: ast.JoinedStr, _: Scope) -> KnownPath:
+    def _joined(self, node: ast.JoinedStr, scope: Scope) -> KnownPath:
         """`f"{folder}/labels.json"`: what follows the first slash after the last value."""
         last = node.values[-1] if node.values else None
         if not isinstance(last, ast.Constant) or not isinstance(last.value, str):
             return UNKNOWN
         if len(node.values) == 1:
-            return self._constant(last, _)
-        tail = last.value.partition("/")[2]
+            return self._constant(last, scope)
+        head, slash, tail = last.value.partition("/")
+        first = node.values[0]
+        if len(node.values) == 2 and isinstance(first, ast.FormattedValue) and slash and not head:
+            return _combine(self.follow(first.value, scope), KnownPath(tail.lstrip("/"), "cwd"))
         return KnownPath(tail, "unknown") if tail else UNKNOWN
 
     def _name(self, node: ast.Name, scope: Scope) -> KnownPath:
@@ -113,10 +117,10 @@ class _Follower:
         path = UNKNOWN
         if function == "os.path.join" and node.args:
             path = self._join(node.args, scope)
-        elif function in _PATH_CLASSES:
+        elif function in PATH_CLASSES:
             path = self._join(node.args, scope) if node.args else _HERE
             path = path._replace(is_object=True)
-        elif function in _SAME_PATH and len(node.args) == 1:
+        elif function in SAME_PATH and len(node.args) == 1:
             path = self.follow(node.args[0], scope)
         elif function == "os.path.dirname" and len(node.args) == 1:
             path = self._dirname(node.args[0], scope)
@@ -127,40 +131,58 @@ class _Follower:
     def _method(self, node: ast.Call, scope: Scope) -> KnownPath:
         if not isinstance(node.func, ast.Attribute):
             return UNKNOWN
-        if node.func.attr in _SAME_PATH_METHODS and not node.args:
+        if node.func.attr in SAME_PATH_METHODS and not node.args:
             return self.follow(node.func.value, scope)
         if node.func.attr == "joinpath" and node.args:
             left = self.follow(node.func.value, scope)
             return _combine(left, self._join(node.args, scope))
+        if node.func.attr == "with_name" and len(node.args) == 1:
+            beside = self._dirname(node.func.value, scope)
+            return _combine(beside, self.follow(node.args[0], scope))
         return UNKNOWN
 
     def _dirname(self, node: ast.expr, scope: Scope) -> KnownPath:
         if self._is_this_file(node, scope):
             return KnownPath("", "file")
-        inner = self.follow(node, scope)
-        return KnownPath("..", "file") if inner.anchor == "file" and not inner.text else UNKNOWN
+        return _above(self.follow(node, scope))
 
     def _parent(self, node: ast.Attribute, scope: Scope) -> KnownPath:
         if node.attr != "parent":
             return UNKNOWN
-        if self._is_this_file(node.value, scope):
-            return KnownPath("", "file", is_object=True)
-        inner = self.follow(node.value, scope)
-        if inner.anchor == "file" and not inner.text:
-            return KnownPath("..", "file", is_object=True)
-        return UNKNOWN
+        return self._dirname(node.value, scope)._replace(is_object=True)
+
+    def _ancestor(self, node: ast.Subscript, scope: Scope) -> KnownPath:
+        """`Path(__file__).parents[1]`."""
+        folders, number = node.value, node.slice
+        if (
+            not isinstance(folders, ast.Attribute)
+            or folders.attr != "parents"
+            or not isinstance(number, ast.Constant)
+            or not isinstance(number.value, int)
+            or not 0 <= number.value < _MAX_STEPS
+            or not self._is_this_file(folders.value, scope)
+        ):
+            return UNKNOWN
+        return KnownPath("/".join([".."] * number.value), "file", is_object=True)
 
     def _is_this_file(self, node: ast.expr, scope: Scope) -> bool:
-        """Whether `node` is `__file__`, however wrapped."""
+        """Whether `node` is `__file__`, however wrapped or called."""
         for _ in range(_MAX_STEPS):
+            if isinstance(node, ast.Name):
+                bindings = self.scan.bindings(node.id, scope)
+                binding = bindings[0] if len(bindings) == 1 else None
+                if binding is None or binding.kind != "value" or binding.scope is None:
+                    break
+                assert binding.node is not None  # a value has an expression
+                node, scope = binding.node, binding.scope
             if not isinstance(node, ast.Call):
                 break
-            if isinstance(node.func, ast.Attribute) and node.func.attr in _SAME_PATH_METHODS:
+            if isinstance(node.func, ast.Attribute) and node.func.attr in SAME_PATH_METHODS:
                 node = node.func.value
                 continue
             functions = self.scan.resolve(node.func, scope)
             if len(node.args) != 1 or not any(
-                function in _SAME_PATH or function in _PATH_CLASSES for function in functions
+                function in SAME_PATH or function in PATH_CLASSES for function in functions
             ):
                 break
             node = node.args[0]
@@ -189,6 +211,17 @@ class _Follower:
         return path
 
 
+def _above(path: KnownPath) -> KnownPath:
+    """The folder that holds `path`; not known where it lies above what is known."""
+    text = posixpath.normpath(path.text) if path.text else "."
+    climbs = text.rpartition("/")[2] in (".", "..")
+    if path.anchor == "unknown" or (path.anchor == "cwd" and climbs):
+        return UNKNOWN
+    if climbs:
+        return path._replace(text=posixpath.normpath(posixpath.join(text, "..")))
+    return path._replace(text=posixpath.dirname(text))
+
+
 def _combine(left: KnownPath, right: KnownPath) -> KnownPath:
     """`left / right`. A right side that is unknown swallows the left one."""
     if right.anchor != "cwd":
@@ -199,18 +232,25 @@ def _combine(left: KnownPath, right: KnownPath) -> KnownPath:
     )
 
 
-def parameter_default(name: str, scope: Scope) -> ParameterDefault | None:
-    """How a call can override the parameter `name` of the function whose scope this is."""
+def parameter_of(name: str, scope: Scope) -> Parameter | None:
+    """Which parameter of the function whose scope this is `name` is."""
     function = scope.node
     if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     parameters = [item.arg for item in [*function.args.posonlyargs, *function.args.args]]
-    called = function.name
+    called, is_method = function.name, False
     owner = scope.parent.node if scope.parent else None
     if isinstance(owner, ast.ClassDef):
         if not any(getattr(item, "id", "") == "staticmethod" for item in function.decorator_list):
             parameters = parameters[1:]
-        if called == "__init__":
+        is_method = called != "__init__"
+        if not is_method:
             called = owner.name
     position = parameters.index(name) if name in parameters else len(parameters)
-    return ParameterDefault(called, position, name)
+    return Parameter(called, position, name, is_method)
+
+
+def parameter_default(name: str, scope: Scope) -> ParameterDefault | None:
+    """How a call can override the parameter `name` of the function whose scope this is."""
+    parameter = parameter_of(name, scope)
+    return None if parameter is None else ParameterDefault(*parameter[:3])

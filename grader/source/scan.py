@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 # What surrounds a place; a place inside a function is told apart by its scope.
@@ -153,6 +154,7 @@ class Scan:
         self.names: list[Sighting[ast.Attribute] | Sighting[ast.Name]] = []
         self.strings: list[Sighting[ast.Constant]] = []  # of a joined string: its first piece
         self.assignments: list[Sighting[Assignment]] = []
+        self.augmented: list[Sighting[ast.AugAssign]] = []
         self.subscripts: list[Sighting[ast.Subscript]] = []
         self.tests: list[Sighting[ast.Compare]] = []
         self.functions: list[Function] = []
@@ -200,6 +202,20 @@ class Scan:
                     return found
             current = current.parent
         return []
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Sequence[tuple[ast.expr, Scope]]]:
+        """Attribute → what it is given, on whatever object: `self.path = path`, `path = "x"` in a
+        class."""
+        given: dict[str, list[tuple[ast.expr, Scope]]] = {}
+        for node, scope, _ in self.assignments:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if node.value is not None and isinstance(target, ast.Attribute):
+                    given.setdefault(target.attr, []).append((node.value, scope))
+                elif node.value is not None and scope.kind == "class":
+                    name = target.id if isinstance(target, ast.Name) else ""
+                    given.setdefault(name, []).append((node.value, scope))
+        return given
 
     def _resolve(self, node: ast.AST, scope: Scope, aliases: int) -> tuple[str, ...]:
         tail: list[str] = []
@@ -452,8 +468,21 @@ class _Walk:
         elif elsewhere is not None:
             otherwise |= IMPORT_GUARD | ELSEWHERE
         self._push(orelse, scope, flags | otherwise)
-        self._push(body, scope, flags | asked)
+        self._push(body, scope, flags | asked | self._switched_off(node.test, scope))
         self._push([node.test], scope, flags)
+
+    def _switched_off(self, test: ast.expr, scope: Scope) -> int:
+        """Under `if RESUME:`, where the file begins with `RESUME = False`, files may be absent."""
+        if not isinstance(test, ast.Name):
+            return 0
+        bindings = self.scan.bindings(test.id, scope)
+        is_off = bool(bindings) and all(
+            binding.scope is self.scan.scope
+            and isinstance(binding.node, ast.Constant)
+            and not binding.node.value
+            for binding in bindings[:_MAX_BINDINGS]
+        )
+        return FILE_GUARD if is_off else 0
 
     def _bool_op(self, node: ast.BoolOp, scope: Scope, flags: int) -> None:
         later = flags
@@ -531,12 +560,15 @@ class _Walk:
     def _rebinds(
         self, node: ast.AugAssign | ast.For | ast.AsyncFor, scope: Scope, flags: int
     ) -> None:
+        if isinstance(node, ast.AugAssign):
+            self.scan.augmented.append(Sighting(node, scope, flags))
         self._bind_targets(node.target, scope)
         self._push(ast.iter_child_nodes(node), scope, flags)
 
     def _bind_targets(self, target: ast.AST, scope: Scope) -> None:
         for node in ast.walk(target):
-            if isinstance(node, ast.Name):
+            # `torch.backends.cudnn.benchmark = True` and `sys.path += […]` leave torch and sys be.
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 scope.bind(node.id, Binding("other"))
 
     def _capture(

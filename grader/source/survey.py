@@ -14,6 +14,7 @@ from grader.source.parse import MAX_SOURCE_BYTES, Unparsed
 from grader.source.reach import reached_units
 from grader.source.read import read_module
 from grader.source.tree import SourceTree
+from grader.source.written_names import WrittenNames, gather_written_names
 
 # Beyond this much source a submission is not a student's own work any more; the rest is left
 # unread and said to be.
@@ -37,14 +38,14 @@ class OpenedFile(NamedTuple):
 class SurveyedScript(NamedTuple):
     """One script that the assignment runs, and its closure.
 
-    `written_names`: the names, without folders, of all the files that its code writes.
+    `written`: the names of the files that its code writes.
     """
 
     role: str
     closure: Closure
     reached: frozenset[tuple[str, int]]
     opened: tuple[OpenedFile, ...]
-    written_names: frozenset[str]
+    written: WrittenNames
     calls: Mapping[str, Sequence[CallShape]]  # of what may be the submission's own, by its name
 
     def leaves_out(self, default: ParameterDefault) -> bool:
@@ -68,7 +69,7 @@ class SurveyedSource(NamedTuple):
         return [
             script.path
             for script in self.scripts
-            if script.path != reader and name in script.written_names
+            if script.path != reader and script.written.hold(name)
         ]
 
 
@@ -134,7 +135,7 @@ def survey_source(
         reached = reached_units(closure)
         calls = _own_calls(closure)
         opened = _opened(closure, reached, calls)
-        written = frozenset(posixpath.basename(item.path) for item in opened if item.use.writes)
+        written = _written(closure, reached, opened)
         surveyed.append(SurveyedScript(role, closure, reached, opened, written, calls))
         modules.update(closure.modules)
     return SurveyedSource(reader.tree, tuple(surveyed), modules)
@@ -166,6 +167,27 @@ def _opened(
                 OpenedFile(facts.path, use, path, certain, (facts.path, use.unit) in reached)
             )
     return tuple(files)
+
+
+def _written(
+    closure: Closure, reached: frozenset[tuple[str, int]], opened: Sequence[OpenedFile]
+) -> WrittenNames:
+    """What the code writes that may run: a helper for train.py writes nothing in evaluate.py."""
+    return gather_written_names(
+        (item.path for item in opened if item.use.writes and item.reached),
+        [
+            write
+            for facts in closure.read
+            for write in facts.vague_writes
+            if (facts.path, write.unit) in reached
+        ],
+        (
+            handed
+            for facts in closure.read
+            for handed in facts.handed_names
+            if _may_be_local(closure, handed.resolved)
+        ),
+    )
 
 
 def _left_out(default: ParameterDefault, calls: Mapping[str, Sequence[CallShape]]) -> bool:

@@ -90,6 +90,7 @@ class _Check:
             for item in module.imports
             if not item.conditional
         }
+        self.names = {posixpath.basename(path) for path in self.files}
 
     def run(self) -> tuple[Finding, ...]:
         for module in self.source.modules.values():
@@ -371,27 +372,45 @@ class _Check:
 
     def _opened(self, script: SurveyedScript) -> None:
         asked = {path for facts in script.closure.read for path in facts.asked_for}
-        written = {posixpath.basename(opened.path) for opened in script.opened if opened.use.writes}
         produced = {
             posixpath.basename(output.path)
             for case in self.assignment.cases
             for output in case.outputs
         }
         for opened in script.opened:
-            name = posixpath.basename(opened.path)
             is_expected = (
                 opened.use.writes
                 or opened.use.guarded
-                or not opened.certain
                 or not opened.reached
                 or opened.use.path in asked
-                or name in written
-                or name in produced
-                or opened.path in self.files
+                or script.written.hold(opened.path)
+                or (opened.use.lists and script.written.may_make(opened.path))
+                or posixpath.basename(opened.path) in produced
+                or self._is_there(opened)
                 or self._is_absent_checkpoint(opened.path)
             )
-            if not is_expected and not self._is_full("source.opens-missing-file"):
-                self._opens_missing(opened, script)
+            code = "" if is_expected else self._missing_code(opened, script)
+            if code and not self._is_full(code):
+                self._opens_missing(opened, script, code)
+
+    def _is_there(self, opened: OpenedFile) -> bool:
+        if opened.use.lists:
+            return opened.path == "." or self.source.tree.is_dir(opened.path)
+        if opened.use.anchor == "unknown":
+            return posixpath.basename(opened.path) in self.names
+        return opened.path in self.files
+
+    def _missing_code(self, opened: OpenedFile, script: SurveyedScript) -> str:
+        """How sure it is that the program lacks a file that is not in the zip."""
+        if opened.certain:
+            is_doubtful = opened.use.lists or script.written.may_hold(opened.path)
+            return "source.may-lack-file" if is_doubtful else "source.opens-missing-file"
+        # A folder of the command line may hold anything, but hardly what another script has
+        # written: class names beside the checkpoint, say.
+        is_file = opened.use.anchor == "unknown" and not opened.use.default and not opened.use.lists
+        if is_file and self.source.writers(posixpath.basename(opened.path), script.path):
+            return "source.may-lack-file"
+        return ""
 
     def _is_absent_checkpoint(self, path: str) -> bool:
         """A checkpoint that a zip without one cannot hold; the layout says so already."""
@@ -402,16 +421,17 @@ class _Check:
             and path.endswith((".pth", ".pt", ".ckpt", ".safetensors", ".bin"))
         )
 
-    def _opens_missing(self, opened: OpenedFile, script: SurveyedScript) -> None:
+    def _opens_missing(self, opened: OpenedFile, script: SurveyedScript, code: str) -> None:
         name = posixpath.basename(opened.path)
         who = opened.module
         if opened.module != script.path:
             who = f"{opened.module} (which {script.path} imports)"
-        said = f"{who} opens {quoted(opened.path)}, which is not in the zip"
+        verb = "lists the folder" if opened.use.lists else "opens"
+        said = f"{who} {verb} {quoted(opened.path)}, which is not in the zip"
         writers = self.source.writers(name, script.path)
         absent = explain_absent_file(opened.path, self.files, writers, script.path)
         self._add(
-            "source.opens-missing-file",
+            code,
             opened.module,
             opened.path,
             said + absent.said,

@@ -13,6 +13,7 @@ from grader.model import Finding, Place
 # dropped: kept, where both are about the same line of the same file
 _SAME_LINE: Mapping[str, str] = {
     "source.opens-missing-file": "run.missing-file",
+    "source.may-lack-file": "run.missing-file",
     "source.missing-local-module": "run.missing-module",
     "source.missing-conditional-module": "run.missing-module",
     "source.relative-import": "run.missing-module",

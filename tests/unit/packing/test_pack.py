@@ -97,6 +97,19 @@ def test_the_closure_goes_in_and_nothing_else(packed) -> None:
     assert result.left_out == ()
 
 
+def test_modules_in_a_folder_that_is_put_on_the_search_path_go_in(packed) -> None:
+    result = packed(
+        {
+            "evaluate.py": "import os, sys\nHERE = os.path.dirname(os.path.abspath(__file__))\n"
+            "SRC = os.path.join(HERE, 'src', 'nets')\nsys.path.insert(0, SRC)\n"
+            "from resnet import ResNet\n",
+            "src/nets/resnet.py": "class ResNet: ...\n",
+            "src/nets/other.py": "",
+        }
+    )
+    assert names(result) == {"src/nets/resnet.py"}
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -133,6 +146,66 @@ def test_a_small_data_file_beside_the_weights_goes_in_if_the_code_names_it(packe
         "run/resnet_model.pth",
     }
     assert {file.path: file.why for file in result.files}["metadata.json"] == "named in labels.py:1"
+
+
+def test_what_the_code_loads_by_its_path_and_lists_goes_in(packed) -> None:
+    result = packed(
+        {
+            "evaluate.py": "import cv2, glob, importlib.util, os, sys\nfrom pathlib import Path\n"
+            "spec = importlib.util.spec_from_file_location('resnet', 'nets/resnet.py')\n"
+            "faces = cv2.CascadeClassifier('haar.xml')\n"
+            "names = os.listdir('classes')\n"
+            "protos = glob.glob('protos/*.npy')\n"
+            "deep = list(Path('deep').rglob('*.npy'))\n"
+            "images = glob.glob(os.path.join(sys.argv[2], '*.jpg'))\n",
+            "nets/resnet.py": "import blocks\n",
+            "blocks.py": "",
+            "haar.xml": "",
+            "classes/OWL": "",
+            "classes/a/b.txt": "",
+            "protos/1.npy": "",
+            "protos/1.txt": "",
+            "protos/a/2.npy": "",
+            "deep/a/3.npy": "",
+            "x.jpg": "",
+        }
+    )
+    assert names(result) == {
+        "nets/resnet.py",
+        "blocks.py",
+        "haar.xml",
+        "classes/OWL",
+        "classes/a/b.txt",
+        "protos/1.npy",
+        "deep/a/3.npy",
+    }
+    why = {file.path: file.why for file in result.files}
+    assert why["classes/OWL"] == "listed by evaluate.py:5"
+    assert result.left_out == ()
+
+
+def test_a_listed_data_set_is_left_out_and_said_to_be(packed) -> None:
+    files = {f"data/OWL/{number}.jpg": b"x" for number in range(101)}
+    result = packed({"train.py": "import os\nos.listdir('data')\n", **files})
+    assert names(result) == set()
+    (left,) = result.left_out
+    assert (left.path, left.size_bytes) == ("data/", 101)
+    assert left.why == "listed by train.py:2, but 101 files, 0 MiB: --extra data takes it along"
+    assert names(packed({}, "data")) == set(files)
+
+
+def test_a_folder_that_the_program_fills_or_that_is_everything_stays_behind(packed) -> None:
+    result = packed(
+        {
+            "evaluate.py": "import os\nos.makedirs('cache')\nos.listdir('cache')\n"
+            "os.listdir('seg_maps')\nos.listdir('.')\nos.listdir('../x')\nos.listdir('gone')\n",
+            "cache/a": "",
+            "seg_maps/1.png": "",
+            "notes.txt": "",
+        }
+    )
+    assert names(result) == set()
+    assert result.left_out == ()
 
 
 def test_what_a_script_writes_itself_and_what_it_puts_out_stays_behind(packed) -> None:

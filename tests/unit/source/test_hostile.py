@@ -53,6 +53,25 @@ PROGRAMS = {
     "many defaults": "".join(f"def f(p{n}='x'):\n open(p{n})\nf()\n" for n in range(3000)),
     "one long string": "x = '" + "/home/" * 30000 + "'\n",
     "deep joins": "open(" + "os.path.join(" * 60 + "'a'" + ", 'b')" * 60 + ")\n",
+    "a helper that is called thousands of times": "def f(p):\n open(p, 'w')\n"
+    + "".join(f"f('a{n}')\n" for n in range(8000)),
+    "helpers that hand on": "".join(
+        f"def f{n}(p):\n f{n + 1}(p)\n f{n + 1}('x')\n" for n in range(4000)
+    )
+    + "def f4000(p):\n open(p, 'w')\nf0('a')\n",
+    "helpers that hand on to each other": "def f(p):\n g(p)\n g('x' + p)\n"
+    "def g(p):\n f(p)\n f(p + 'x')\n f('y' + p)\n open(p, 'w')\nf('a')\n",
+    "names in part": "".join(f"open(x + 'a{n}', 'w')\nopen('b{n}')\n" for n in range(5000)),
+    "a name of many parts": "open(f'" + "{x}a" * 4_000 + "', 'w')\n",
+    "a name with thousands of values": "x = 'a'\n" * 5000 + "open(x, 'w')\nf(x)\n" * 5000,
+    "attributes of attributes": "a.x = a.x\n" * 4
+    + "".join(f"a.y{n} = a.y{n + 1} if a.x else a.y{n + 2}\n" for n in range(3000))
+    + "open(a.y0, 'w')\nf(a.y0)\n" * 3000,
+    "a long string handed on": "x = '" + "a" * 100_000 + "'\n" + "f(x + '/b')\n" * 5000,
+    "a number of many digits": f"open(0x{'f' * 20_000}, 'w')\n",
+    "folders of the search path": "import sys\n"
+    + "".join(f"sys.path += ['a{n}'] + ['b{n}']\nimport c{n}\n" for n in range(3000)),
+    "additions to the search path": "import sys\nsys.path += " + " + ".join(["['a']"] * 900) + "\n",
     "additions": "open(" + "+".join(["'a'"] * 900) + ")\n",
 }
 

@@ -213,6 +213,76 @@ def test_folders_added_to_sys_path_are_searched(close) -> None:
     assert "src/net.py" in paths(closure)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "HERE = os.path.dirname(os.path.abspath(__file__))\n"
+        "SRC = os.path.join(HERE, 'src', 'nets')\nsys.path.insert(0, SRC)",
+        "SRC = 'src/nets'\nsys.path.append(SRC)",
+        "sys.path.append('src/' + 'nets')",
+        "sys.path.insert(0, os.path.join('src', 'nets'))",
+        "sys.path += ['src/nets']",
+        "sys.path[0:0] = ['src/nets']",
+        "sys.path = ['src/nets'] + sys.path",
+        "sys.path = [*sys.path, os.path.join('src', 'nets')]",
+        "sys.path.extend(['x', 'src/nets'])",
+        "HERE = Path(__file__).resolve().parent\nsys.path.append(str(HERE / 'src' / 'nets'))",
+        "HERE = Path(__file__).resolve().parent\nsys.path.append(f'{HERE}/src/nets')",
+        "THIS = Path(__file__).resolve()\nsys.path.append(str(THIS.parents[0] / 'src/nets'))",
+        "from sys import path\npath.append('./src/nets/')",
+        "sys.path.append(os.path.dirname(os.path.join('src', 'nets', 'resnet.py')))",
+    ],
+)
+def test_every_way_to_extend_the_search_path_is_followed(close, tmp_path: Path, change: str):
+    files = {
+        "train.py": f"import os, sys\nfrom pathlib import Path\n{change}\nfrom resnet import R\n",
+        "src/nets/resnet.py": "R = 1\n",
+    }
+    closure = close(files)
+    assert paths(closure) == set(files)
+    assert "resnet" in closure.local_names
+    subprocess.run([sys.executable, "-B", "train.py"], cwd=tmp_path, check=True)
+
+
+def test_a_helper_may_extend_the_search_path_for_everybody(close, tmp_path: Path) -> None:
+    files = {
+        "train.py": "import torch_of_mine\nimport tools.setup_paths\nfrom resnet import R\n",
+        "tools/setup_paths.py": "import sys\nfrom pathlib import Path\n"
+        "sys.path.append(str(Path(__file__).parents[1] / 'src'))\n",
+        "src/resnet.py": "import more_paths\nfrom deeper import R\n",
+        "src/more_paths.py": "import sys\nsys.path.append('src/deep')\n",
+        "src/deep/deeper.py": "R = 1\n",
+        "torch_of_mine.py": "",
+    }
+    closure = close(files)
+    assert paths(closure) == set(files)
+    assert {item.item.module for item in closure.external} == {"sys", "pathlib"}
+    subprocess.run([sys.executable, "-B", "train.py"], cwd=tmp_path, check=True)
+
+
+def test_a_folder_of_that_name_does_not_hide_a_module_of_another_folder(close) -> None:
+    files = {
+        "train.py": "import sys\nsys.path.append('src')\nfrom resnet import R\n",
+        "src/resnet.py": "R = 1\n",
+        "resnet/weights.txt": "",
+    }
+    closure = close(files)
+    assert paths(closure) == {"train.py", "src/resnet.py"}
+    assert closure.missing == ()
+
+
+def test_a_list_of_paths_as_deep_as_the_parser_allows_is_read(close) -> None:
+    long = " + ".join(["['src']"] * 900)
+    deep = "[" * 80 + "'src'" + "]" * 80
+    closure = close(
+        {
+            "train.py": f"import sys\nsys.path += {long}\nsys.path += {deep}\nimport n",
+            "src/n.py": "",
+        }
+    )
+    assert paths(closure) == {"train.py", "src/n.py"}
+
+
 def test_capitals_matter(close) -> None:
     closure = close({"train.py": "import Net", "net.py": ""})
     assert [item.item.module for item in closure.external] == ["Net"]

@@ -47,6 +47,13 @@ def one(source: str) -> FileUse:
         "open(os.path.join(os.getcwd(), 'labels.json'))",
         "open(f'labels.json')",
         "gzip.open('labels.json')",
+        "cv2.CascadeClassifier('labels.json')",
+        "cv2.dnn.readNet(model='labels.json')",
+        "import importlib.util\nimportlib.util.spec_from_file_location('x', 'labels.json')",
+        "import runpy\nrunpy.run_path('labels.json')",
+        "import tarfile\ntarfile.open('labels.json', 'r:xz')",
+        "np.memmap('labels.json', 'uint8', 'r')",
+        "open(Path('data.json').with_name('labels.json'))",
     ],
 )
 def test_a_file_read_from_the_working_directory(source: str) -> None:
@@ -63,6 +70,9 @@ def test_a_file_read_from_the_working_directory(source: str) -> None:
         "open(Path(__file__).parent / 'labels.json')",
         "open(Path(__file__).parent.joinpath('labels.json'))",
         "BASE = os.path.dirname(os.path.realpath(__file__))\nopen(BASE + '/labels.json')",
+        "BASE = Path(__file__).parent\nopen(f'{BASE}/labels.json')",
+        "THIS = Path(__file__).resolve()\nopen(THIS.with_name('labels.json'))",
+        "open(Path(__file__).parents[0] / 'labels.json')",
     ],
 )
 def test_a_file_read_from_the_modules_own_folder(source: str) -> None:
@@ -72,6 +82,8 @@ def test_a_file_read_from_the_modules_own_folder(source: str) -> None:
 def test_the_folder_above_the_module() -> None:
     assert one("open(Path(__file__).parent.parent / 'x.json')").path == "../x.json"
     assert one("open(os.path.join(os.path.dirname(os.path.dirname(__file__)), 'x'))").path == "../x"
+    assert one("open(Path(__file__).parents[2] / 'x')").path == "../../x"
+    assert one("open(Path(__file__).parent.parent.parent / 'x')").path == "../../x"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,8 @@ def test_the_folder_above_the_module() -> None:
         "open(folder + '/labels.json')",
         "open(Path(folder) / 'labels.json')",
         "open(os.path.join(os.path.dirname(ckpt), 'labels.json'))",
+        "open(Path(sys.argv[1]).with_name('labels.json'))",
+        "open(Path(sys.argv[1]).parent / 'labels.json')",
     ],
 )
 def test_a_file_below_a_folder_of_the_command_line_is_known_by_its_end(source: str) -> None:
@@ -123,6 +137,15 @@ def test_what_is_only_known_at_run_time_is_left_alone(source: str) -> None:
         "cv2.imwrite('labels.json', mask)",
         "with Path('labels.json').open('w') as f:\n    pass",
         "open('labels.json', 'ab')",
+        "np.savez_compressed('labels.json'[:0] or file, a=1)\nopen('labels.json', 'w')",
+        "frame.to_csv(path_or_buf='labels.json')",
+        "plt.savefig(fname='labels.json')",
+        "plt.imsave('labels.json', x)",
+        "import torchvision\ntorchvision.utils.save_image(x, 'labels.json')",
+        "import logging\nlogging.basicConfig(level=1, filename='labels.json')",
+        "import shutil\nshutil.copy2(x, 'labels.json')",
+        "os.replace('labels.tmp', 'labels.json')",
+        "os.rename('labels.tmp', 'labels.json')",
     ],
 )
 def test_writing_is_told_from_reading(source: str) -> None:
@@ -139,6 +162,9 @@ def test_writing_is_told_from_reading(source: str) -> None:
         "try:\n    open('labels.json')\nexcept:\n    pass",
         "if args.resume:\n    open('labels.json')",
         "x = open('labels.json') if os.path.isfile('labels.json') else None",
+        "RESUME = False\ndef f():\n    if RESUME:\n        open('labels.json')",
+        "import configparser\nconfigparser.ConfigParser().read('labels.json')",
+        "from PIL import ImageFont\nImageFont.truetype('labels.json')",
     ],
 )
 def test_a_program_that_is_ready_for_the_absence_is_marked(source: str) -> None:
@@ -169,3 +195,57 @@ def test_a_default_of_a_parameter_says_which_call_overrides_it() -> None:
     keyword = one("def load(*, path='labels.json'):\n    open(path)").default
     assert keyword is not None
     assert keyword.name == "path"
+
+
+def test_a_switch_that_is_on_or_turned_on_later_guards_nothing() -> None:
+    assert not one("RESUME = True\nif RESUME:\n    open('x')").guarded
+    assert not one("RESUME = False\nif not RESUME:\n    open('x')").guarded
+    assert not one("RESUME = False\nif x:\n    RESUME = True\nif RESUME:\n    open('x')").guarded
+    assert not one("RESUME = False\nif RESUME:\n    pass\nelse:\n    open('x')").guarded
+
+
+def test_numpy_gives_a_name_its_suffix() -> None:
+    assert one("np.save('mean', x)").path == "mean.npy"
+    assert one("np.save('mean.npy', x)").path == "mean.npy"
+    assert one("np.savez('mean', x=x)").path == "mean.npz"
+    assert one("np.savez_compressed(file='a/mean.npz', x=x)").path == "a/mean.npz"
+
+
+def test_a_file_that_is_copied_into_a_folder_keeps_its_name() -> None:
+    uses = facts_of("import shutil\nshutil.copy('runs/labels.json', 'final')").files
+    assert {use.path for use in uses} == {"final", "final/labels.json"}
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "lists"),
+    [
+        ("os.listdir('protos')", "protos", "*"),
+        ("sorted(os.scandir(path='protos'))", "protos", "*"),
+        ("Path('protos').iterdir()", "protos", "*"),
+        ("os.walk('protos')", "protos", "*"),
+        ("import glob\nglob.glob('protos/*.npy')", "protos", "*.npy"),
+        ("import glob\nglob.glob(os.path.join('protos', '*.npy'))", "protos", "*.npy"),
+        ("import glob\nglob.glob('protos/**/*.npy', recursive=True)", "protos", "**/*.npy"),
+        ("import glob\nglob.glob('protos/*/mean.npy')", "protos", "**/mean.npy"),
+        ("import glob\nglob.glob('*.npy')", ".", "*.npy"),
+        ("import glob\nglob.glob('protos/mean.npy')", "protos/mean.npy", ""),
+        ("Path('protos').glob('*.npy')", "protos", "*.npy"),
+        ("Path('protos').rglob('*.npy')", "protos", "**/*.npy"),
+    ],
+)
+def test_a_folder_that_is_listed(source: str, folder: str, lists: str) -> None:
+    use = one(source)
+    assert (use.path, use.anchor, use.writes, use.lists) == (folder, "cwd", False, lists)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "os.listdir(sys.argv[2])",
+        "for name in os.listdir(folder):\n    os.listdir(os.path.join(folder, name))",
+        "import glob\nglob.glob(os.path.join(folder, name))",
+        "root.glob('*.jpg')",
+    ],
+)
+def test_a_folder_that_is_only_known_at_run_time_is_left_alone(source: str) -> None:
+    assert facts_of(source).files == ()

@@ -36,6 +36,9 @@ def called(source: str) -> list[tuple[str, ...]]:
         ),
         ("import os\ndef f():\n    os.system('x')", "os.system"),
         ("import os\nclass A:\n    def f(self):\n        os.system('x')", "os.system"),
+        ("import os\nos.environ['X'] = '1'\nos.system('x')", "os.system"),
+        ("import torch\ntorch.backends.cudnn.benchmark = True\ntorch.load('x')", "torch.load"),
+        ("import sys, os\nsys.path += ['x']\nsys.path.append('y')", "sys.path.append"),
         ("def f():\n    global run\n    from os import system as run\nrun('x')", "os.system"),
     ],
 )

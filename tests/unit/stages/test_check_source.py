@@ -280,6 +280,84 @@ INNOCENT: dict[str, Mapping[str, str]] = {
                 import my_timer
         """,
     },
+    "files that the program has written itself by then": {
+        "evaluate.py": """
+            import json, logging, os, shutil, sys
+            import numpy as np
+            import torchvision
+            from saving import dump
+            RESUME = False
+            logging.basicConfig(filename="run.log")
+            def save_all(path, value):
+                with open(path, "w") as file:
+                    json.dump(value, file)
+            np.savez_compressed("features.npz", a=1)
+            np.load("features.npz")
+            np.save("mean", np.zeros(3))
+            np.load("mean.npy")
+            shutil.copy2("features.npz", "again.npz")
+            np.load("again.npz")
+            open("state.tmp", "w").write("{}")
+            os.replace("state.tmp", "state.json")
+            json.load(open("state.json"))
+            save_all("names.json", ["a"])
+            json.load(open("names.json"))
+            dump(path="order.json", value=1)
+            json.load(open("order.json"))
+            for epoch in range(3):
+                np.save(f"epoch_{epoch}.npy", np.zeros(3))
+            np.load("epoch_2.npy")
+            torchvision.utils.save_image(x, "grid.png")
+            open("grid.png", "rb")
+            print(open("run.log").read())
+            os.makedirs("cache", exist_ok=True)
+            print(os.listdir("cache"), os.listdir("seg_maps"))
+            for folder in ("one", "two"):
+                os.makedirs(os.path.join("out", folder))
+            print(os.listdir("out/one"))
+            if RESUME:
+                np.load("last.npy")
+        """,
+        "saving.py": """
+            from pathlib import Path
+            def dump(value, path):
+                Path(path).write_text(str(value))
+        """,
+    },
+    "folders and files of its own that are in the zip": {
+        "evaluate.py": """
+            import configparser, glob, importlib.util, os, sys
+            from pathlib import Path
+            spec = importlib.util.spec_from_file_location("resnet", "nets/resnet.py")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            configparser.ConfigParser().read("config.ini")
+            print(os.listdir("classes"), glob.glob("none/*.npy"), os.listdir("."))
+            names = (Path(sys.argv[1]).parent / "names.txt").read_text()
+        """,
+        "nets/resnet.py": "x = 1\n",
+        "classes/OWL/about.txt": "",
+        "out/names.txt": "",
+    },
+    "a module on a longer search path": {
+        "evaluate.py": """
+            import os, sys
+            HERE = os.path.dirname(os.path.abspath(__file__))
+            SRC = os.path.join(HERE, "src", "nets")
+            sys.path.insert(0, SRC)
+            from resnet import ResNet
+        """,
+        "src/nets/resnet.py": "class ResNet: ...\n",
+    },
+    "what only the command line can say": {
+        "evaluate.py": """
+            import json, os, sys
+            from pathlib import Path
+            stats = json.load(open(os.path.join(sys.argv[1], "stats.json")))
+            names = (Path(sys.argv[1]).parent / "class_labels.json").read_text()
+        """,
+        "class_labels.json": "{}",
+    },
     "no checkpoint in the zip: the course retrains": {
         "evaluate.py": "import torch\nstate = torch.load('resnet_model.pth')\n",
     },
@@ -424,6 +502,59 @@ FAULTS: dict[str, tuple[Mapping[str, str | bytes], list[tuple[str, str]]]] = {
             "labels.py": "import json\ndef load(path='names.json'):\n    return json.load(open(path))\n",
         },
         [("source.opens-missing-file", "labels.py:3")],
+    ),
+    "the class names beside the checkpoint": (
+        {
+            "train.py": "import sys\nfrom pathlib import Path\n"
+            "(Path(sys.argv[2]) / 'class_names.json').write_text('[]')\n",
+            "evaluate.py": "import sys\nfrom pathlib import Path\n"
+            "x = (Path(sys.argv[1]).parent / 'class_names.json').read_text()\n",
+        },
+        [("source.may-lack-file", "evaluate.py:3")],
+    ),
+    "the class names, which a shared helper could write": (
+        {
+            "train.py": "import sys\nfrom names import save\nsave(sys.argv[2])\n",
+            "evaluate.py": "import sys\nfrom names import load\nload(sys.argv[1])\n",
+            "names.py": "import os\n"
+            "def save(folder):\n    open(os.path.join(folder, 'names.json'), 'w')\n"
+            "def load(path):\n    open(os.path.join(os.path.dirname(path), 'names.json'))\n",
+        },
+        [("source.may-lack-file", "names.py:5")],
+    ),
+    "a file that the program writes or does not": (
+        {
+            "evaluate.py": "def save(make):\n    open(make(), 'w')\nsave(names)\n"
+            "open('stats.json')\n"
+        },
+        [("source.may-lack-file", "evaluate.py:4")],
+    ),
+    "a file that another program writes under names that are known": (
+        {
+            "evaluate.py": "import cv2, numpy as np, sys\n"
+            "for n in range(9):\n    np.save(f'epoch_{n}.npy', n)\n"
+            "def mask(path):\n    cv2.imwrite(path, 1)\nmask(make())\nopen(sys.argv[2], 'w')\n"
+            "open('stats.json')\n"
+        },
+        [("source.opens-missing-file", "evaluate.py:8")],
+    ),
+    "a folder left out": (
+        {"evaluate.py": "import os\nnames = sorted(os.listdir('classes'))\n"},
+        [("source.may-lack-file", "evaluate.py:2")],
+    ),
+    "a module loaded by its path and left out": (
+        {
+            "evaluate.py": "import importlib.util as u\n"
+            "u.spec_from_file_location('resnet', 'nets/resnet.py')\n"
+        },
+        [("source.opens-missing-file", "evaluate.py:2")],
+    ),
+    "something forbidden in a module loaded by its path": (
+        {
+            "evaluate.py": "import runpy\nrunpy.run_path('nets/resnet.py')\n",
+            "nets/resnet.py": "import timm\n",
+        },
+        [("source.forbidden-import", "nets/resnet.py:1")],
     ),
     "a file beside the folder": (
         {"evaluate.py": "x = open('../stats.txt')\n"},
@@ -611,3 +742,13 @@ def test_names_that_a_terminal_would_obey_are_shown_harmlessly(layout_of) -> Non
 
 def test_without_any_script_there_is_nothing_to_say(layout_of) -> None:
     assert check_source(layout_of({"notes.txt": ""}), A2) == ()
+
+
+def test_what_another_script_writes_beside_the_checkpoint_has_to_be_packed(layout_of) -> None:
+    files, _ = FAULTS["the class names beside the checkpoint"]
+    finding = _one(layout_of, files)
+    assert finding.message == (
+        "evaluate.py opens class_names.json, which is not in the zip; train.py writes it: "
+        "put it into the zip"
+    )
+    assert finding.severity is Severity.WARNING
