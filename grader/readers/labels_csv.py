@@ -30,6 +30,8 @@ MAX_LABEL_CHARS = 200
 
 _SAMPLE_ROWS = 200
 _SAMPLE_COLUMNS = 32
+# A column with a smaller share of what another one holds is not what the header calls it.
+_MIN_SHARE = 0.1
 _NAME_KEY = re.compile(r"(image|img|file|path)s?(name|id|file|filename|path)?|(file)?name|id")
 _LABEL_KEY = re.compile(
     r"(predicted|pred|true)?(label|class|species|category)(e?s|name|id)?|"
@@ -162,7 +164,13 @@ def _fill_table(
 def _find_columns(
     sample: Sequence[Row], names: ImageNames, classes: Sequence[str] | None, path: str
 ) -> _Columns:
-    """Decide by what the cells hold, and by what the header says where they do not tell."""
+    """Decide by what the cells hold; the header's word goes before, if not all of it is wrong.
+
+    A column that is called `image_name` or `label` is what it is called, and one whose name means
+    labels holds them rather than one whose name does not, unless next to none of its cells is
+    known. Else the column counts that holds the most, then the header, then the place: the first
+    column for names, the one after the names for labels.
+    """
     filled = [
         Row(row.line, row.cells[:_SAMPLE_COLUMNS])
         for row in sample
@@ -170,7 +178,7 @@ def _find_columns(
     ]
     if not filled:
         return _Columns()
-    first, width = filled[0], max(len(row.cells) for row in filled)
+    first, width = filled[0], max(2, *(len(row.cells) for row in filled))
     known = {label_key(name) for name in classes or ()}
     named, labelled = [0] * width, [0] * width
     for row in filled:
@@ -178,31 +186,34 @@ def _find_columns(
             named[column] += names.resolve(cell)[0] is not None
             labelled[column] += label_key(cell) in known
     keys = [label_key(cell).replace(" ", "") for cell in first.cells]
-    said_name = next((at for at, key in enumerate(keys) if _NAME_KEY.fullmatch(key)), None)
-    said_label = next((at for at, key in enumerate(keys) if _LABEL_KEY.fullmatch(key)), None)
+    exact_name, exact_label = (
+        [at for at, key in enumerate(keys) if key == label_key(column).replace(" ", "")]
+        for column in COLUMNS
+    )
+    said_name = exact_name + [at for at, key in enumerate(keys) if _NAME_KEY.fullmatch(key)]
+    said_label = exact_label + [at for at, key in enumerate(keys) if _LABEL_KEY.fullmatch(key)]
     is_data = any(names.resolve(cell)[0] for cell in first.cells) or (
-        said_name is said_label is None
+        not said_name
+        and not said_label
         and any("." in cell or label_key(cell) in known for cell in first.cells)
     )
     if is_data:
-        said_name = said_label = None
-    name = _best(named, said_name, taken=None)
-    label = _best(labelled, said_label, taken=name)
+        exact_name = exact_label = said_name = said_label = []
+    name = _best(named, [exact_name, [*said_name, *range(width)]], taken=None)
+    after = [*range(name + 1, width), *range(name)]
+    label = _best(labelled, [exact_label, said_label, after], taken=name)
     columns = _Columns(name, label, not is_data)
-    noted = _column_findings(first, width, columns, (said_name, said_label), path)
+    said = (next(iter(said_name), None), next(iter(said_label), None))
+    noted = _column_findings(first, width, columns, said, path)
     return _Columns(name, label, not is_data, tuple(noted))
 
 
-def _best(hits: Sequence[int], said: int | None, taken: int | None) -> int:
-    """The column with the most hits but `taken`; the header's word breaks ties, then the place:
-    the first column for names, the one after the names for labels."""
-    after = 0 if taken is None else taken + 1
-    columns: list[int] = [at for at in (*range(after, len(hits)), *range(after)) if at != taken]
-    if not columns:
-        return after
-    if said is not None and said != taken:
-        columns.insert(0, said)
-    return max(columns, key=lambda at: hits[at])  # the first of equals
+def _best(hits: Sequence[int], ranks: Sequence[Sequence[int]], taken: int | None) -> int:
+    """Of the first of `ranks` that holds enough hits: its column with the most, of equals the
+    first. Columns are in the order of preference; the last rank has all but `taken`."""
+    free = [[at for at in columns if at != taken] for columns in ranks]
+    best = [max(columns, key=lambda at: hits[at]) for columns in free if columns]
+    return next(at for at in best if hits[at] >= _MIN_SHARE * hits[best[-1]])
 
 
 def _column_findings(
@@ -234,7 +245,8 @@ def _column_findings(
     if width > len(COLUMNS):
         many = f"{width} columns or more" if width == _SAMPLE_COLUMNS else f"{width} columns"
         message = f"{path} has {many}; columns {used[0] + 1} and {used[1] + 1} were read"
-        yield found("labels.extra-columns", message, path=path, line=first.line)
+        evidence = {"label_column": header[1] if columns.has_header else ""}
+        yield found("labels.extra-columns", message, path=path, line=first.line, evidence=evidence)
 
 
 _SAID: Mapping[str, str] = {

@@ -129,6 +129,38 @@ def test_what_is_forgiven_loses_nothing(data: str | bytes, expected: list[str]) 
     assert all(finding.severity is not Severity.ERROR for finding in findings)
 
 
+@pytest.mark.parametrize("header", ["image_name,label,second_label", "file,predicted,runner_up"])
+@pytest.mark.parametrize("second_first", [False, True])
+def test_a_second_choice_is_not_graded_for_a_misspelt_first_one(
+    header: str, second_first: bool
+) -> None:
+    """The header says which column is the labels; a misspelling does not make it another one."""
+    table = [header.split(",")]
+    for number, (name, label) in enumerate(ROWS.items()):
+        second = CLASSES[(CLASSES.index(label) + 1) % len(CLASSES)]
+        table.append([name, "ADONYS" if number == 1 else label, second])
+    if second_first:
+        table = [[name, second, first] for name, first, second in table]
+    labels, findings = parse("".join(f"{','.join(row)}\n" for row in table))
+    assert labels == {**ROWS, NAMES[1]: "ADONYS"}
+    assert "labels.swapped-columns" not in codes(findings)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rows("{name},{number},{label}\n", "image_name,label,class_name\n"),
+        rows("{name},,{label}\n", "image_name,label,prediction\n"),
+        rows("{name},0.93,{label}\n", "image_name,class,top_1\n"),
+        rows("{number},{name},{label}\n", "image_name,path,label\n"),
+        rows("{number},{name},{label}\n", "id,filename,label\n"),
+    ],
+)
+def test_a_column_that_holds_nothing_of_what_it_is_called_is_passed_over(data: str) -> None:
+    labels, _ = parse(data)
+    assert labels == ROWS
+
+
 def test_a_lost_row_is_missing_and_nothing_else() -> None:
     labels, findings = parse(PLAIN.replace(f"{NAMES[0]},MONARCH\n", ""))
     assert labels == {name: label for name, label in ROWS.items() if name != NAMES[0]}
