@@ -540,7 +540,7 @@ def _one_norm(convs: Sequence[ReadConv], classes: Mapping[str, str]) -> tuple[st
     main = {kind: sum(conv.kernel_px > 1 for conv in having) for kind, having in kinds.items()}
     usual = max(kinds, key=lambda kind: (main[kind], len(kinds[kind])))
     findings: list[Finding] = []
-    for kind in kinds.keys() - {usual}:
+    for kind in [kind for kind in kinds if kind != usual]:
         names = [conv.weight for conv in kinds[kind]]
         if kind == "none" and not main[kind]:
             code, what = "checkpoint.bare-shortcut", "shortcuts have no normalisation"

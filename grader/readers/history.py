@@ -1,7 +1,8 @@
 """A student's training log: CSV or JSON, one row an epoch → columns of known meaning.
 
 Column names differ from student to student; what they mean is read off the words in them: the
-split (train or val) and the quantity (loss, accuracy or error, micro F1, macro F1).
+split (train or val) and the quantity (loss, accuracy or error, micro F1, macro F1). A name that
+says another quantity as well (precision, top 5) is none of them.
 """
 
 from __future__ import annotations
@@ -28,9 +29,16 @@ _SPLIT = (
 _QUANTITY = (
     ("micro_f1", re.compile(r"micro", re.IGNORECASE)),
     ("macro_f1", re.compile(r"macro", re.IGNORECASE)),
-    ("accuracy", re.compile(r"acc", re.IGNORECASE)),
+    ("accuracy", re.compile(r"acc(?!um)", re.IGNORECASE)),
     ("error", re.compile(r"err", re.IGNORECASE)),
     ("loss", re.compile(r"loss", re.IGNORECASE)),
+)
+_F1 = re.compile(r"f[-_ ]?(?:1|score|measure)", re.IGNORECASE)
+# Averages over classes of anything but F1, and hits among the best few answers.
+_OTHER_AVERAGE = re.compile(r"sens|spec|auc|roc|acc|err|loss|iou", re.IGNORECASE)
+_OTHER = re.compile(
+    r"prec|recall|balanced|top[-_ ]?(?:k|(?!1(?!\d))\d)|@[-_ ]?(?!1(?!\d))\d|acc5(?!\d)",
+    re.IGNORECASE,
 )
 
 
@@ -61,8 +69,11 @@ def parse_history(data: bytes) -> History:
     names: dict[str, str] = {}
     for name in rows[0]:
         meaning = _meaning(name)
-        if meaning is not None:
-            names.setdefault(meaning, name)
+        if meaning is None:
+            continue
+        # Of several columns the first counts, but one whose name says F1 before one that does not.
+        if meaning not in names or (_says_f1(name) and not _says_f1(names[meaning])):
+            names[meaning] = name
     if not names:
         raise ValueError(f"no column is known ({', '.join(list(rows[0])[:5])[:200]})")
     columns = {
@@ -100,7 +111,16 @@ def _meaning(name: object) -> str | None:
     text = str(name)
     split = next((split for split, pattern in _SPLIT if pattern.search(text)), None)
     quantity = next((quantity for quantity, words in _QUANTITY if words.search(text)), None)
-    return None if split is None or quantity is None else f"{split}_{quantity}"
+    if split is None or quantity is None or _OTHER.search(text):
+        return None
+    if quantity in {"micro_f1", "macro_f1"} and not _says_f1(name):
+        # "val_macro" is taken for the F1 that the assignment asks for.
+        return None if _OTHER_AVERAGE.search(text) else f"{split}_{quantity}"
+    return f"{split}_{quantity}"
+
+
+def _says_f1(name: object) -> bool:
+    return _F1.search(str(name)) is not None
 
 
 def _number(cell: Any) -> float:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 _MAX_PARTS = 32
 _AROUND = " \t\r\n\v\f\u00a0'\""
+_BRACKETS = "[](),"
 
 
 class ImageNames:
@@ -28,13 +29,14 @@ class ImageNames:
         """The image's name and the code of what was forgiven ("" for nothing); None if unknown."""
         if written in self.exact:
             return written, ""
-        for known, key, code in self._readings(written):
-            if key in known:
-                return known[key], code
+        bare = written.strip(_AROUND)
+        for spelling in dict.fromkeys((bare, _unwrap(bare))):
+            for known, key, code in self._readings(spelling):
+                if key in known:
+                    return known[key], code
         return None, ""
 
-    def _readings(self, written: str) -> Iterator[tuple[Mapping[str, str], str, str]]:
-        bare = written.strip(_AROUND)
+    def _readings(self, bare: str) -> Iterator[tuple[Mapping[str, str], str, str]]:
         yield self.exact, bare, "labels.name-spelling"
         parts = bare.replace("\\", "/").split("/")[-_MAX_PARTS:]
         for start in range(1, len(parts)):
@@ -44,6 +46,12 @@ class ImageNames:
         yield self._by_fold, folded, "labels.name-spelling"
         yield self._by_stem, folded, "labels.other-suffix"
         yield self._by_stem, folded.rpartition(".")[0], "labels.other-suffix"
+
+
+def _unwrap(name: str) -> str:
+    """The name in `('img.jpg',)`, as Python writes a batch of one; several stay as they are."""
+    unwrapped = name.strip(_AROUND + _BRACKETS)
+    return name if any(mark in unwrapped for mark in ",'\"") else unwrapped
 
 
 def _fold(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
@@ -30,12 +30,21 @@ MAX_LABEL_CHARS = 200
 
 _SAMPLE_ROWS = 200
 _SAMPLE_COLUMNS = 32
+# A column with a smaller share of what another one holds is not what the header calls it.
+_MIN_SHARE = 0.1
 _NAME_KEY = re.compile(r"(image|img|file|path)s?(name|id|file|filename|path)?|(file)?name|id")
 _LABEL_KEY = re.compile(
     r"(predicted|pred|true)?(label|class|species|category)(e?s|name|id)?|"
     r"pred(s|ictions?|icted)?|target|y|output"
 )
-_INTEGER = re.compile(r"(?:tensor\()?\s*(\d{1,9})(?:\.0+)?\s*(?:,[^()]*)?\)?")
+_INTEGER = re.compile(r"(?:tensor\()?\s*(-?\d{1,9})(?:\.0+)?\s*(?:,[^()]*)?\)?")
+# One number as PyTorch, NumPy and Python write a batch of one, less what stands around it.
+_AROUND_INTEGER = " \t\r\n[](),'\""
+_ONLY_INTEGER = re.compile(
+    r"(?:(?:tensor|array)\([\[(]*)?(-?\d{1,9})(?:\.0*)?(?:[\])]+,\s*\w+=[^()]*)?"
+)
+_CLASS_NUMBER = re.compile(r"-?\d{1,9}")
+_MINUS = re.compile(r"[\W_]*[-\u2212]\s*(?=\d)")
 _FORMULA = re.compile(r"[=@+-](?![\d.]+(?:[eE][+-]?\d+)?\Z).")
 
 
@@ -87,14 +96,19 @@ def parse_labels(
 
 
 def label_key(label: str) -> str:
-    """What two spellings of a class have in common: case, blanks, `_`, `-` and quotes aside."""
+    """What two spellings of a class have in common: case, blanks, `_`, `-` and quotes aside.
+
+    The sign of a number is no matter of spelling.
+    """
     # the same class names come again in every submission; a stranger's novel is not kept
     return _kept_key(label) if len(label) <= MAX_LABEL_CHARS else _key(label)
 
 
 def _key(label: str) -> str:
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+    words = "".join(char if char.isalnum() else " " for char in folded).split()
+    is_negative = "".join(words).isdecimal() and _MINUS.match(folded) is not None
+    return "-" * is_negative + " ".join(words)
 
 
 _kept_key = lru_cache(maxsize=4096)(_key)
@@ -162,7 +176,13 @@ def _fill_table(
 def _find_columns(
     sample: Sequence[Row], names: ImageNames, classes: Sequence[str] | None, path: str
 ) -> _Columns:
-    """Decide by what the cells hold, and by what the header says where they do not tell."""
+    """Decide by what the cells hold; the header's word goes before, if not all of it is wrong.
+
+    A column that is called `image_name` or `label` is what it is called, and one whose name means
+    labels holds them rather than one whose name does not, unless next to none of its cells is
+    known. Else the column counts that holds the most, then the header, then the place: the first
+    column for names, the one after the names for labels.
+    """
     filled = [
         Row(row.line, row.cells[:_SAMPLE_COLUMNS])
         for row in sample
@@ -170,39 +190,45 @@ def _find_columns(
     ]
     if not filled:
         return _Columns()
-    first, width = filled[0], max(len(row.cells) for row in filled)
+    first, width = filled[0], max(2, *(len(row.cells) for row in filled))
     known = {label_key(name) for name in classes or ()}
-    named, labelled = [0] * width, [0] * width
+    named, labelled, written = [0] * width, [0] * width, [0] * width
     for row in filled:
         for column, cell in enumerate(row.cells):
             named[column] += names.resolve(cell)[0] is not None
             labelled[column] += label_key(cell) in known
+            written[column] += bool(cell.strip())
     keys = [label_key(cell).replace(" ", "") for cell in first.cells]
-    said_name = next((at for at, key in enumerate(keys) if _NAME_KEY.fullmatch(key)), None)
-    said_label = next((at for at, key in enumerate(keys) if _LABEL_KEY.fullmatch(key)), None)
+    exact_name, exact_label = (
+        [at for at, key in enumerate(keys) if key == label_key(column).replace(" ", "")]
+        for column in COLUMNS
+    )
+    said_name = exact_name + [at for at, key in enumerate(keys) if _NAME_KEY.fullmatch(key)]
+    said_label = exact_label + [at for at, key in enumerate(keys) if _LABEL_KEY.fullmatch(key)]
     is_data = any(names.resolve(cell)[0] for cell in first.cells) or (
-        said_name is said_label is None
+        not said_name
+        and not said_label
         and any("." in cell or label_key(cell) in known for cell in first.cells)
     )
     if is_data:
-        said_name = said_label = None
-    name = _best(named, said_name, taken=None)
-    label = _best(labelled, said_label, taken=name)
+        exact_name = exact_label = said_name = said_label = []
+    name = _best(named, [exact_name, [*said_name, *range(width)]], taken=None)
+    # The cell of the header is written, too: a column of which no more is holds no labels.
+    ranks = [[at for at in columns if written[at] > 1] for columns in (exact_label, said_label)]
+    after = [*range(name + 1, width), *range(name)]
+    label = _best(labelled, [*ranks, after], taken=name)
     columns = _Columns(name, label, not is_data)
-    noted = _column_findings(first, width, columns, (said_name, said_label), path)
+    said = (next(iter(said_name), None), next(iter(said_label), None))
+    noted = _column_findings(first, width, columns, said, path)
     return _Columns(name, label, not is_data, tuple(noted))
 
 
-def _best(hits: Sequence[int], said: int | None, taken: int | None) -> int:
-    """The column with the most hits but `taken`; the header's word breaks ties, then the place:
-    the first column for names, the one after the names for labels."""
-    after = 0 if taken is None else taken + 1
-    columns: list[int] = [at for at in (*range(after, len(hits)), *range(after)) if at != taken]
-    if not columns:
-        return after
-    if said is not None and said != taken:
-        columns.insert(0, said)
-    return max(columns, key=lambda at: hits[at])  # the first of equals
+def _best(hits: Sequence[int], ranks: Sequence[Sequence[int]], taken: int | None) -> int:
+    """Of the first of `ranks` that holds enough hits: its column with the most, of equals the
+    first. Columns are in the order of preference; the last rank has all but `taken`."""
+    free = [[at for at in columns if at != taken] for columns in ranks]
+    best = [max(columns, key=lambda at: hits[at]) for columns in free if columns]
+    return next(at for at in best if hits[at] >= _MIN_SHARE * hits[best[-1]])
 
 
 def _column_findings(
@@ -234,7 +260,8 @@ def _column_findings(
     if width > len(COLUMNS):
         many = f"{width} columns or more" if width == _SAMPLE_COLUMNS else f"{width} columns"
         message = f"{path} has {many}; columns {used[0] + 1} and {used[1] + 1} were read"
-        yield found("labels.extra-columns", message, path=path, line=first.line)
+        evidence = {"label_column": header[1] if columns.has_header else ""}
+        yield found("labels.extra-columns", message, path=path, line=first.line, evidence=evidence)
 
 
 _SAID: Mapping[str, str] = {
@@ -353,13 +380,15 @@ def _resolve_labels(
 
     spelled = unique((label_key(name), name) for name in classes)
     numbers = {
-        name: int(match[1])
+        name: number
         for name, label in filled.items()
-        if label_key(label) not in spelled and (match := _INTEGER.fullmatch(label.strip()))
+        if label_key(label) not in spelled and (number := _integer(label)) is not None
     }
-    by_number: Mapping[str, str] = {}
-    if numbers and len(numbers) >= 0.9 * len(filled):
-        by_number, finding = _by_number(numbers, classes, path)
+    by_value = _by_value(numbers, classes)
+    by_place: Mapping[str, str] = {}
+    are_counted = max(numbers.values(), default=-1) >= 0 and len(numbers) >= 0.9 * len(filled)
+    if are_counted and not by_value:
+        by_place, finding = _by_place(numbers, classes, path)
         findings.append(finding)
 
     exact = set(classes)
@@ -372,8 +401,11 @@ def _resolve_labels(
         elif (key := label_key(label)) in spelled:
             labels[name] = spelled[key]
             respelled.append(name)
-        elif name in by_number:
-            labels[name] = by_number[name]
+        elif name in by_value:
+            labels[name] = by_value[name]
+            respelled.append(name)
+        elif name in by_place:
+            labels[name] = by_place[name]
         else:
             labels[name] = label.strip()[:MAX_LABEL_CHARS]
             unknown.append(name)
@@ -387,11 +419,38 @@ def _resolve_labels(
     return labels, findings
 
 
-def _by_number(
+def _integer(label: str) -> int | None:
+    match = _INTEGER.fullmatch(label.strip())
+    match = match or _ONLY_INTEGER.fullmatch(label.strip(_AROUND_INTEGER))
+    return int(match[1]) if match else None
+
+
+def _by_value(numbers: Mapping[str, int], classes: Sequence[str]) -> dict[str, str]:
+    """The class of each number's value, where all class names are integers.
+
+    Empty where the numbers from 0 up can all be places in the order of the classes, and not all
+    be classes: 0 to 4 with the classes 001 to 005.
+    """
+    if not all(_CLASS_NUMBER.fullmatch(name) for name in classes):
+        return {}
+    values = unique((str(int(name)), name) for name in classes)
+    named = {name: values[str(n)] for name, n in numbers.items() if str(n) in values}
+    written = {number for number in numbers.values() if number >= 0}
+    start = _first_place(written, classes)
+    are_places = written <= set(range(start, start + len(classes)))
+    return {} if are_places and any(str(n) not in values for n in written) else named
+
+
+def _first_place(numbers: Collection[int], classes: Sequence[str]) -> int:
+    """1 when 0 does not occur and the last number does, else 0."""
+    return 1 if numbers and min(numbers) >= 1 and max(numbers) == len(classes) else 0
+
+
+def _by_place(
     numbers: Mapping[str, int], classes: Sequence[str], path: str
 ) -> tuple[dict[str, str], Finding]:
-    """Class numbers from 0, or from 1 when 0 does not occur and the last number does."""
-    start = 1 if min(numbers.values()) >= 1 and max(numbers.values()) == len(classes) else 0
+    """Class numbers from 0, or from 1; a negative one is none."""
+    start = _first_place({number for number in numbers.values() if number >= 0}, classes)
     named = {
         name: classes[number - start]
         for name, number in numbers.items()

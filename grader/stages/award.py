@@ -7,12 +7,18 @@ Marks are exact decimals. They are rounded **down** to the definition's step, ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Decimal, localcontext
+from fractions import Fraction
 from itertools import pairwise
 
 from grader.model import VOID_BECAUSE, Assignment, Award, Criterion, CurvePoint, Measurement
 
 Curve = tuple[tuple[float, Decimal], ...]
+
+# Beyond it lies the last bits' noise of a mean, not a difference.
+_NOISE = Fraction(1, 2 * 10**12)
+# Shares of images, F1 and overlaps of a few images are fractions with a denominator below this.
+_LARGEST_DENOMINATOR = 10**6
 
 
 def award(assignment: Assignment, measurements: Sequence[Measurement]) -> tuple[Award, ...]:
@@ -88,21 +94,34 @@ def resolve_curve(points: Sequence[CurvePoint], baselines: Mapping[str, float]) 
 def marks_on(curve: Curve, value: float) -> Decimal:
     """Marks at `value`: linear between the curve's points, constant outside them.
 
-    The interpolation is done in exact decimals of the shortest form of each number, so the same
-    value gives the same marks on every machine.
+    The interpolation is done in fractions, so a share of images that earns a whole step earns all
+    of it, and the same value gives the same marks on every machine. Marks that no decimal of 28
+    digits holds are cut, never rounded up.
     """
-    x = _decimal(value)
-    if x <= _decimal(curve[0][0]):
+    x = _fraction(value)
+    if x <= _fraction(curve[0][0]):
         return curve[0][1]
     for (left, low), (right, high) in pairwise(curve):
-        x0, x1 = _decimal(left), _decimal(right)
+        x0, x1 = _fraction(left), _fraction(right)
         if x <= x1:
-            return low + (high - low) * (x - x0) / (x1 - x0)
+            exact = Fraction(low) + Fraction(high - low) * (x - x0) / (x1 - x0)
+            with localcontext(prec=28, rounding=ROUND_FLOOR):
+                return Decimal(exact.numerator) / exact.denominator
     return curve[-1][1]
 
 
+def _fraction(value: float) -> Fraction:
+    """The fraction that `value` was rounded from, as 4/12, else `value` to twelve decimals.
+
+    No float is 1/3: two of them that were rounded up and down put a mark that is exactly on a step
+    below it.
+    """
+    exact = Fraction(value)
+    simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
+    return simple if abs(exact - simple) <= _NOISE else Fraction(_decimal(value))
+
+
 def _decimal(value: float) -> Decimal:
-    """Twelve decimals: beyond them lies the last bit's noise of a mean, not a difference."""
     return Decimal(repr(value)).quantize(Decimal("1e-12"))
 
 

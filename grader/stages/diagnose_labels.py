@@ -55,11 +55,23 @@ def _is_telling(hits: int, right: int, targets: npt.NDArray[np.int64], tried: in
     if hits < right + _MIN_GAIN * count:
         return False
     guess = float(np.bincount(targets).max()) / count
-    tail = sum(
-        math.comb(count, k) * guess**k * (1.0 - guess) ** (count - k)
+    return binomial_tail(hits, count, guess) * tried < _MAX_CHANCE
+
+
+def binomial_tail(hits: int, count: int, share: float) -> float:
+    """The probability of `hits` or more of `count`, each with the probability `share` in (0, 1)."""
+    # Each term from its logarithm: above 1,029 images a coefficient is larger than any float.
+    coefficients = math.lgamma(count + 1)
+    return sum(
+        math.exp(
+            coefficients
+            - math.lgamma(k + 1)
+            - math.lgamma(count - k + 1)
+            + k * math.log(share)
+            + (count - k) * math.log1p(-share)
+        )
         for k in range(hits, count + 1)
     )
-    return tail * tried < _MAX_CHANCE
 
 
 def _shifts(

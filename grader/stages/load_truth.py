@@ -23,7 +23,7 @@ from grader.errors import TruthError, UsageError
 from grader.findings import listed
 from grader.metrics.counts import MaskMetric
 from grader.metrics.load import load_metric
-from grader.model import CLASSES_THAT_OCCUR, Assignment, Severity, Truth, TruthItem
+from grader.model import CLASSES_THAT_OCCUR, Assignment, Finding, Severity, Truth, TruthItem
 from grader.readers.labels_csv import label_key, parse_labels
 from grader.readers.mask_image import read_mask_file
 from grader.stages.pair_truth import PairedImage, pair_truth, read_truth_file
@@ -140,14 +140,21 @@ def _read_labels(path: Path, pairs: Sequence[PairedImage]) -> dict[str, str]:
         ) from error
     labels, findings = parse_labels(data, [pair.name for pair in pairs], None, path=str(path))
     for finding in findings:
-        if finding.severity is Severity.ERROR or finding.code in _DOUBTS:
+        if _leaves_doubt(finding):
             line = finding.place.line if finding.place is not None else None
             raise TruthError(
                 f"{path}: {finding.message}" + (f" (line {line})" if line is not None else ""),
-                hint="the file needs one row per image: its name (with its folders where a name "
-                "occurs twice) and its label",
+                hint="the file needs the columns image_name and label, and one row per image: its "
+                "name (with its folders where a name occurs twice) and its label",
             )
     return labels or {}
+
+
+def _leaves_doubt(finding: Finding) -> bool:
+    if finding.code == "labels.extra-columns":
+        # Of several columns only one that is called so is surely the labels: no class is known yet.
+        return label_key(finding.evidence["label_column"]) != "label"
+    return finding.severity is Severity.ERROR or finding.code in _DOUBTS
 
 
 def _order_classes(

@@ -232,6 +232,31 @@ def test_built_in_layers_among_own_ones_are_found() -> None:
     assert "layer1.0.conv1" in reading.findings[0].message
 
 
+def test_other_normalisations_are_named_in_the_order_of_the_network() -> None:
+    """Whatever a process's hash seed: a report that is made again is the same."""
+    student = make_student(Plan(n=2))
+    student.layer1[0].bn1 = nn.Identity()
+    classes = {
+        "layer1.0.bn2": "GroupNorm",
+        "layer1.1.bn1": "InstanceNorm2d",
+        "layer1.1.bn2": "LayerNorm",
+        "layer2.0.bn1": "BatchInstanceNorm",
+        "layer2.0.bn2": "GroupNorm",
+    }
+    told = [
+        finding.evidence["tensors"][0]
+        for finding in read(as_saved(student), classes).findings
+        if finding.code in {"checkpoint.mixed-norm", "checkpoint.missing-norm"}
+    ]
+    assert told == [
+        "layer1.0.conv1.weight",
+        "layer1.0.conv2.weight",
+        "layer1.1.conv1.weight",
+        "layer1.1.conv2.weight",
+        "layer2.0.conv1.weight",
+    ]
+
+
 def test_a_forgotten_normalisation_is_found_and_the_network_runs_without_it() -> None:
     student = make_student(Plan())
     student.layer2[1].bn1 = nn.Identity()

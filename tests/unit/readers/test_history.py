@@ -43,6 +43,33 @@ def test_other_names_separators_percent_and_errors(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "read"),
+    [
+        ("val_macro_precision,val_macro_recall,val_macro_f1", {"val_macro_f1": 2}),
+        ("val_precision_macro,val_f1_macro,val_recall_macro", {"val_macro_f1": 1}),
+        ("val_macro,val_macro_auc,val_macro_acc", {"val_macro_f1": 0}),
+        ("val_macro,val_micro,val_macro_f-score", {"val_macro_f1": 2, "val_micro_f1": 1}),
+        ("Val Macro F1,valMicroF1,val_weighted_f1", {"val_macro_f1": 0, "val_micro_f1": 1}),
+        ("val_macro_fmeasure,val_micro_f_1,val_f1", {"val_macro_f1": 0, "val_micro_f1": 1}),
+        ("val_top5_acc,val_acc,val_acc@10", {"val_accuracy": 1}),
+        ("val_top_3_accuracy,val_top-k_acc,val_top1_acc", {"val_accuracy": 2}),
+        ("val_acc5,val_acc1,val_balanced_accuracy", {"val_accuracy": 1}),
+        ("val_accumulated_loss,val_top10_err,val_err@1", {"val_loss": 0, "val_accuracy": 2}),
+        ("train_macro_recall,train_acc,val_acc", {"train_accuracy": 1, "val_accuracy": 2}),
+    ],
+)
+def test_a_column_is_what_all_of_its_name_says(header: str, read: dict[str, int]) -> None:
+    """Precision and recall are no F1, and the share of labels among the first five no accuracy."""
+    cells = (0.1, 0.4, 0.45)
+    columns = parse_history(f"{header}\n{','.join(map(str, cells))}\n".encode()).columns
+
+    assert columns.keys() == read.keys()
+    for name, place in read.items():
+        share = 1 - cells[place] if "err" in header.split(",")[place] else cells[place]
+        assert columns[name] == pytest.approx((share,))
+
+
+@pytest.mark.parametrize(
     ("data", "says"),
     [
         (b"", "no row"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grader.readers.image_names import ImageNames
 
-FLAT = ImageNames(["img_1.jpg", "img_2.png", "IMG_3.JPG", "caf\u00e9.png"])
+FLAT = ImageNames(["img_1.jpg", "img_2.png", "IMG_3.JPG", "(4).png", "caf\u00e9.png"])
 NESTED = ImageNames(["ADONIS/2.jpg", "MONARCH/2.jpg", "MONARCH/7.jpg"])
 
 
@@ -27,6 +27,12 @@ NESTED = ImageNames(["ADONIS/2.jpg", "MONARCH/2.jpg", "MONARCH/7.jpg"])
         ("img_1.png", "img_1.jpg", "labels.other-suffix"),
         ("test/img_2.jpg", "img_2.png", "labels.other-suffix"),
         ("img_3", "IMG_3.JPG", "labels.other-suffix"),
+        ("('img_1.jpg',)", "img_1.jpg", "labels.name-spelling"),
+        ("['img_1.jpg']", "img_1.jpg", "labels.name-spelling"),
+        ('[("/test/img_1.jpg",)]', "img_1.jpg", "labels.other-suffix"),
+        ("(4)", "(4).png", "labels.other-suffix"),
+        ("[(4)]", None, ""),
+        ("('img_9.jpg', 'img_1.jpg')", None, ""),
         ("img_9.jpg", None, ""),
         ("", None, ""),
         ("/", None, ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,8 @@ def test_what_is_no_quirk_gives_no_finding(data: str) -> None:
         (rows("{stem},{label}\n"), ["labels.other-suffix"]),
         (rows("{stem}.webp,{label}\n"), ["labels.other-suffix"]),
         (rows("'{name}' ,{label}\n"), ["labels.name-spelling"]),
+        (rows("['{name}'],{label}\n"), ["labels.name-spelling"]),
+        (rows("\"('{name}',)\",\"('{label}',)\"\n"), ["labels.name-spelling", "labels.label-spelling"]),
         (rows("{name},{lower}\n"), ["labels.label-spelling"]),
         (rows('{name},"{label}\n"\n'), ["labels.label-spelling"]),
         (rows("{name},['{label}']\n"), ["labels.label-spelling"]),
@@ -127,6 +130,40 @@ def test_what_is_forgiven_loses_nothing(data: str | bytes, expected: list[str]) 
     assert labels == ROWS
     assert codes(findings) == expected
     assert all(finding.severity is not Severity.ERROR for finding in findings)
+
+
+@pytest.mark.parametrize("header", ["image_name,label,second_label", "file,predicted,runner_up"])
+@pytest.mark.parametrize("second_first", [False, True])
+def test_a_second_choice_is_not_graded_for_a_misspelt_first_one(
+    header: str, second_first: bool
+) -> None:
+    """The header says which column is the labels; a misspelling does not make it another one."""
+    table = [header.split(",")]
+    for number, (name, label) in enumerate(ROWS.items()):
+        second = CLASSES[(CLASSES.index(label) + 1) % len(CLASSES)]
+        table.append([name, "ADONYS" if number == 1 else label, second])
+    if second_first:
+        table = [[name, second, first] for name, first, second in table]
+    labels, findings = parse("".join(f"{','.join(row)}\n" for row in table))
+    assert labels == {**ROWS, NAMES[1]: "ADONYS"}
+    assert "labels.swapped-columns" not in codes(findings)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rows("{name},{number},{label}\n", "image_name,label,class_name\n"),
+        rows("{name},,{label}\n", "image_name,label,prediction\n"),
+        rows("{name},,{number}\n", "image_name,label,prediction\n"),
+        rows("{name},{number},\n", "image_name,prediction,label\n"),
+        rows("{name},0.93,{label}\n", "image_name,class,top_1\n"),
+        rows("{number},{name},{label}\n", "image_name,path,label\n"),
+        rows("{number},{name},{label}\n", "id,filename,label\n"),
+    ],
+)
+def test_a_column_that_holds_nothing_of_what_it_is_called_is_passed_over(data: str) -> None:
+    labels, _ = parse(data)
+    assert labels == ROWS
 
 
 def test_a_lost_row_is_missing_and_nothing_else() -> None:
@@ -181,6 +218,78 @@ def test_classes_that_are_numbers_are_names_and_not_places() -> None:
     labels, findings = parse_labels(data, ("a.png", "b.png"), ("2", "1", "0"), path="x")
     assert labels == {"a.png": "2", "b.png": "1"}
     assert findings == ()
+
+
+WRAPPED_NUMBERS = [
+    "{}",
+    "{}.0",
+    "[{}]",
+    "[{}.]",
+    "({},)",
+    "['{}']",
+    "tensor({})",
+    "tensor([{}])",
+    "tensor([{}], device='cuda:0')",
+    "tensor([[{}]], device='cuda:0')",
+    "array([{}], dtype=int64)",
+]
+
+
+def labelled(written: Iterable[str], classes: Sequence[str]) -> tuple[list[str], list[Finding]]:
+    """The label of each row, in their order, and what was found."""
+    table = io.StringIO()
+    rows = [(f"img_{row}.jpg", label) for row, label in enumerate(written)]
+    csv.writer(table).writerows([("image_name", "label"), *rows])
+    names = [name for name, _ in rows]
+    labels, findings = parse_labels(table.getvalue().encode(), names, classes, path="x")
+    assert labels is not None
+    return [labels[name] for name in names], list(findings)
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED_NUMBERS)
+@pytest.mark.parametrize(
+    "classes", [("001", "002", "003", "004", "005"), ("1", "10", "2", "3", "4"), ("-1", "0", "1")]
+)
+def test_numbers_are_the_classes_of_that_value(wrapped: str, classes: tuple[str, ...]) -> None:
+    for used in (classes, classes[:-1], classes[1:]):
+        labels, findings = labelled([wrapped.format(int(name)) for name in used], classes)
+        assert labels == list(used)
+        assert set(codes(findings)) <= {"labels.label-spelling"}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED_NUMBERS[1:])
+def test_one_number_in_brackets_is_a_place_in_the_classes(wrapped: str) -> None:
+    places = [3, 0, 1, 3, 2]
+    labels, findings = labelled(map(wrapped.format, places), CLASSES)
+    assert labels == [CLASSES[place] for place in places]
+    assert codes(findings) == ["labels.index-labels"]
+
+
+def test_places_in_padded_class_numbers_are_told_by_the_nought() -> None:
+    classes = ("001", "002", "003", "004", "005")
+    labels, findings = labelled(["0", "3", "4", "-1", "2", "1"], classes)
+    assert labels == ["001", "004", "005", "-1", "003", "002"]
+    assert codes(findings) == ["labels.index-labels", "labels.unknown-labels"]
+
+
+@pytest.mark.parametrize("unsure", ["-1", "-1.0", "[-1]", " '-1'", "tensor([-1])"])
+@pytest.mark.parametrize(
+    ("known", "classes"), [(["1", "2", "3"], ("1", "2", "3")), (["0", "1", "2"], CLASSES)]
+)
+def test_minus_one_is_no_class(unsure: str, known: list[str], classes: Sequence[str]) -> None:
+    """Many write it where they do not know; it is neither class 1 nor in the way of the others."""
+    labels, findings = labelled([*known, unsure], classes)
+    assert labels == [*classes[:3], unsure.strip()]
+    assert codes(findings)[-1] == "labels.unknown-labels"
+    assert findings[-1].evidence["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "label", ["[1, 2]", "(1, 0.93)", "tensor([1, 2])", "[]", "1.5", "[[1], [2]]"]
+)
+def test_two_numbers_are_no_class(label: str) -> None:
+    labels, _ = labelled([label], CLASSES)
+    assert labels == [label]
 
 
 def test_without_classes_labels_are_taken_as_they_are() -> None:

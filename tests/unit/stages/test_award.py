@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -63,6 +66,59 @@ def test_more_is_never_worth_less(a: float, b: float, baseline: float) -> None:
     low, high = sorted((a, b))
     assert marks_on(curve, low) <= marks_on(curve, high)
     assert marks_on(curve, baseline) == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "baseline", "images", "marks"),
+    [
+        (4, 1, 12, "0.60"),  # (1/4) / (5/12)
+        (4, 2, 12, "0.50"),  # (1/6) / (1/3)
+        (25, 10, 60, "0.75"),  # (1/4) / (1/3)
+        (7, 1, 12, "1.20"),  # 1 + 0.75 · (1/12) / 0.3 = 1.2083…
+    ],
+)
+def test_a_share_of_images_is_a_fraction_and_its_marks_are_exact(
+    right: int, baseline: int, images: int, marks: str
+) -> None:
+    assert _accuracy_marks(right, baseline, images) == Decimal(marks)
+
+
+@given(st.integers(1, 100_000), st.floats(0, 1), st.floats(0, 1))
+def test_marks_for_shares_of_images_are_those_of_fractions(
+    images: int, constant: float, hits: float
+) -> None:
+    baseline, right = round(constant * images), round(hits * images)
+    _, *rest = load_assignment("ail721-a2").criteria[0].curve
+    share, start = Fraction(right, images), Fraction(baseline, images)
+    points = [(Fraction(str(p.at)), Fraction(p.marks)) for p in rest]
+    points = [point for point in points if point[0] > start] or [(Fraction(1), points[-1][1])]
+    exact = points[-1][1] if share > start else Fraction(0)
+    for (left, low), (end, high) in pairwise([(start, Fraction(0)), *points]):
+        if left < share <= end:
+            exact = low + (high - low) * (share - left) / (end - left)
+    assert _accuracy_marks(right, baseline, images) == Decimal(math.floor(exact * 100)) / 100
+
+
+def _accuracy_marks(right: int, baseline: int, images: int) -> Decimal:
+    measured = Measurement(
+        id="accuracy",
+        title="Accuracy",
+        value=right / images,
+        count=images,
+        baselines={"majority-class": baseline / images},
+    )
+    return award(load_assignment("ail721-a2"), [measured])[0].marks
+
+
+@pytest.mark.parametrize("noise", [-2e-16, 0.0, 2e-16])
+def test_the_last_bits_of_a_mean_decide_nothing(noise: float) -> None:
+    curve = resolve_curve(POINTS, {"ellipse": 1 / 3 - noise})
+    # half of the way from 1/3 to 0.7
+    assert marks_on(curve, 31 / 60 + noise) == Decimal("0.625")
+
+
+def test_marks_that_do_not_end_are_cut_and_never_rounded_up() -> None:
+    assert str(marks_on(resolve_curve(POINTS, {"ellipse": 0.1}), 0.5)) == "0." + "83" + "3" * 26
 
 
 @given(st.floats(0, 1))

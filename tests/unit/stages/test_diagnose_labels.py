@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.stages.diagnose_labels import diagnose_labels
+from grader.stages.diagnose_labels import binomial_tail, diagnose_labels
 
 CLASSES = ("ADONIS", "BLUE MORPHO", "CLEOPATRA", "EASTERN COMA", "Iphiclus sister", "INDRA SWALLOW")
 COUNT = 30
@@ -63,6 +66,28 @@ def test_rows_that_slipped(step: int, word: str) -> None:
     (finding,) = diagnose_labels(preds, TARGETS, CLASSES, LISTING)
     assert finding.code == "result.shifted-rows"
     assert f"the label of the {word} one" in finding.message
+
+
+@pytest.mark.parametrize("count", [1_200, 20_000])
+def test_half_of_many_labels_one_class_number_too_high(count: int) -> None:
+    """More images than a float holds binomial coefficients for."""
+    generator = np.random.default_rng(0)
+    targets = np.arange(count) % len(CLASSES)
+    guesses = generator.integers(0, len(CLASSES), count)
+    preds = np.where(generator.random(count) < 0.5, (targets + 1) % len(CLASSES), guesses)
+    (finding,) = diagnose_labels(preds, targets, CLASSES, range(count))
+    assert finding.code == "result.class-order"
+    assert "1 too high" in finding.message
+
+
+@given(st.integers(8, 300), st.integers(1, 299), st.integers(0, 300))
+def test_the_chance_of_so_many_hits_is_the_binomial_tail(count: int, top: int, hits: int) -> None:
+    top, hits = min(top, count - 1), min(hits, count)
+    guess = Fraction(top, count)
+    exact = sum(
+        math.comb(count, k) * guess**k * (1 - guess) ** (count - k) for k in range(hits, count + 1)
+    )
+    assert binomial_tail(hits, count, top / count) == pytest.approx(float(exact), rel=1e-9)
 
 
 def test_one_label_for_all() -> None:

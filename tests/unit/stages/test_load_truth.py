@@ -322,6 +322,48 @@ def test_doubtful_label_files(
     refused(course, str(table), part, labels_csv=table)
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("image_name,class_id,label", "{name},{number},{label}"),
+        ("image_name,x,y,label", "{name},3,7,{label}"),
+        ("class,Label,image", "{number},{label},{name}"),
+        ("filename,label,split", "{name},{label},test"),
+    ],
+)
+def test_the_column_that_is_called_label_holds_the_labels(
+    course: Course, tmp_path: Path, header: str, row: str
+) -> None:
+    named = {"one.jpg": "ADONIS", "two.jpg": "MONARCH"}
+    for name in named:
+        course.add(name.removesuffix(".jpg"))
+    table = tmp_path / "labels.csv"
+    rows = [
+        row.format(name=name, label=label, number=number)
+        for number, (name, label) in enumerate(named.items())
+    ]
+    table.write_text("\n".join([header, *rows]))
+    assert {item.name: item.label for item in load(course, labels_csv=table).items} == named
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["image_name,class_id,class_name", "one.jpg,0,ADONIS", "two.jpg,1,MONARCH"],
+        ["image_name,x,y,species", "one.jpg,3,7,ADONIS", "two.jpg,3,8,MONARCH"],
+        ["one.jpg,0,ADONIS", "two.jpg,1,MONARCH"],
+    ],
+)
+def test_one_of_several_columns_is_not_taken_for_the_labels(
+    course: Course, tmp_path: Path, rows: Sequence[str]
+) -> None:
+    for name in ("one", "two"):
+        course.add(name)
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(rows))
+    refused(course, f"{len(rows[0].split(','))} columns; columns 1 and", labels_csv=table)
+
+
 def test_label_files_that_are_none(course: Course, tmp_path: Path) -> None:
     course.add("one")
     refused(course, "the labels cannot be read", labels_csv=tmp_path / "nothing.csv")
