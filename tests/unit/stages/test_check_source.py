@@ -492,3 +492,14 @@ def test_names_that_a_terminal_would_obey_are_shown_harmlessly(layout_of) -> Non
 
 def test_without_any_script_there_is_nothing_to_say(layout_of) -> None:
     assert check_source(layout_of({"notes.txt": ""}), A2) == ()
+
+
+def test_a_comment_that_is_not_utf_8_is_a_fault_of_what_is_run_and_not_of_what_is_imported(
+    layout_of,
+) -> None:
+    comment = b"import sys\n# caf\xe9: 5 \xb0 turned\n"
+    (finding,) = _findings(layout_of, {"evaluate.py": comment + b"print(sys.argv[1:])\n"})
+    assert (finding.code, str(finding.place)) == ("source.syntax", "evaluate.py:2")
+    assert "not UTF-8" in finding.message
+    main = textwrap.dedent(EVALUATE).replace("import csv", "import csv, helpers").encode()
+    assert _findings(layout_of, {"evaluate.py": main, "helpers.py": comment}) == ()
