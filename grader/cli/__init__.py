@@ -19,6 +19,7 @@ import click
 
 from grader import __version__
 from grader.cli.options import EXIT_GRADER, EXIT_MET, EXIT_STOPPED, EXIT_USAGE
+from grader.cli.streams import let_streams_print_anything
 from grader.errors import GraderError
 
 # Start-up makes many objects and no garbage: looking for it is a twentieth of `grader check`.
@@ -67,6 +68,10 @@ COMMANDS = {
 class _Commands(click.Group):
     """Imports commands when they are called, and turns every exception into a message for a
     person and one of the four exit codes."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        let_streams_print_anything()
+        return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)

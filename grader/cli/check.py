@@ -13,6 +13,7 @@ from grader.assignments.load import load_assignment
 from grader.check import check as check_submission
 from grader.cli.options import ASSIGNMENT, EXIT_MET, EXIT_NOT_MET, FORMAT, UNSAFE
 from grader.cli.output import look_of_stdout, stages
+from grader.cli.streams import print_utf8
 from grader.errors import UsageError
 from grader.render.check import render_checks
 from grader.render.page import checks_text
@@ -65,6 +66,7 @@ def print_results(results: tuple[CheckResult, ...], style: str) -> None:
         look = look_of_stdout()
         shown = checks_text(results, width_columns=look.width_columns, ansi=look.ansi)
     else:
+        print_utf8()
         shown = render_checks(results, style)
     click.echo(shown, nl=False)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

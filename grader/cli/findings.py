@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from grader.cli.streams import print_utf8
 from grader.errors import UsageError
 from grader.findings import CATALOGUE
 from grader.render.catalogue import catalogue_markdown, catalogue_text, entry_text
@@ -22,8 +23,11 @@ from grader.render.catalogue import catalogue_markdown, catalogue_text, entry_te
 def findings(code: str | None, style: str) -> None:
     """Explain a finding's code, or list all of them."""
 
-    if code is None:
-        click.echo(catalogue_markdown() if style == "markdown" else catalogue_text())
+    if code is None and style == "markdown":
+        print_utf8()
+        click.echo(catalogue_markdown())
+    elif code is None:
+        click.echo(catalogue_text())
     elif code in CATALOGUE:
         click.echo(entry_text(code, CATALOGUE[code]))
     else:

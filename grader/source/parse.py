@@ -10,16 +10,21 @@ import ast
 import codecs
 import io
 import re
+import symtable
 import sys
 import tokenize
 import warnings
 from typing import NamedTuple
+
+from grader.source.misplaced import find_misplaced
 
 # The tree of 256 KiB of dense source takes about 60 MB; course submissions stay below 100 KiB.
 MAX_SOURCE_BYTES = 256 * 1024
 
 _RUNNING = sys.version_info[:2]
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_NO_CODE = re.compile(rb"^[ \t\f]*(?:#.*)?$")
+_LINE_END = re.compile(rb"\r\n?|\n")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _F_STRING = re.compile(rb"""(?i)\b(?:f|rf|fr)["']""")
 
@@ -70,6 +75,32 @@ def parse_source(data: bytes, path: str, python: tuple[int, int]) -> ParsedModul
     return ParsedModule(path, tree)
 
 
+def refuse_as_script(data: bytes, path: str) -> Unparsed | None:
+    """Why `python FILE` refuses what `import` reads: where no coding is declared, every line of a
+    script has to be UTF-8, its comments too. None where it does not refuse."""
+    if data.startswith(codecs.BOM_UTF8) or _coding_line(data) is not None:
+        return None
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _explain_encoding(str(error), data.split(b"\n"), path)
+    return None
+
+
+def _coding_line(data: bytes) -> re.Match[bytes] | None:
+    """What declares the coding (PEP 263): a comment in line 1, or in 2 where 1 is UTF-8 and holds
+    no code."""
+    first, second, *_ = [*_LINE_END.split(data, maxsplit=2), b""]
+    match = _COOKIE.match(first)
+    if match is not None or not _NO_CODE.match(first):
+        return match
+    try:
+        first.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return _COOKIE.match(second)
+
+
 def _unreadable(data: bytes, path: str) -> Unparsed | None:
     """What keeps the bytes from being Python at all."""
     if len(data) > MAX_SOURCE_BYTES:
@@ -96,7 +127,13 @@ def _tree(data: bytes, path: str, python: tuple[int, int]) -> ast.Module:
     with warnings.catch_warnings():
         # "\d" in a student's string is a warning of theirs, not a line on the course's screen.
         warnings.simplefilter("ignore")
-        return ast.parse(data, filename=path, feature_version=python if python < _RUNNING else None)
+        tree = ast.parse(data, filename=path, feature_version=python if python < _RUNNING else None)
+        # Arguments of one name, `global` after a use: it takes bytes as `compile` does.
+        symtable.symtable(data, path, "exec")  # type: ignore[arg-type]
+    misplaced = find_misplaced(tree, data)
+    if misplaced is not None:
+        raise SyntaxError(misplaced.reason, (path, misplaced.line, None, None))
+    return tree
 
 
 def _syntax(path: str, line: int | None, reason: str, hint: str) -> Unparsed:
@@ -141,7 +178,7 @@ def _explain(error: SyntaxError, data: bytes, path: str, python: tuple[int, int]
 
 def _explain_encoding(message: str, lines: list[bytes], path: str) -> Unparsed:
     """Python names no line for undecodable bytes: find the first one ourselves."""
-    cookie = next((match for line in lines[:2] if (match := _COOKIE.match(line))), None)
+    cookie = _coding_line(b"\n".join(lines[:2]))
     if cookie is not None:
         name = cookie.group(1).decode("ascii", "replace")
         return _syntax(

@@ -19,7 +19,7 @@ from grader.source.absent import explain_absent_file, explain_absent_module
 from grader.source.facts import AbsolutePath, ModuleFacts
 from grader.source.imports import ExternalImport, runs_when_imported
 from grader.source.known_packages import KNOWN_PACKAGES
-from grader.source.parse import Unparsed
+from grader.source.parse import MAX_SOURCE_BYTES, Unparsed, refuse_as_script
 from grader.source.rules import Rule, SourceRules, parse_source_rules
 from grader.source.survey import (
     FileReader,
@@ -97,6 +97,7 @@ class _Check:
             if isinstance(module, Unparsed):
                 self._unparsed(module, needed=True)
         for script in self.source.scripts:
+            self._encoding(script)
             self._script(script)
         for path in sorted(self.files - set(self.source.modules)):
             if path.endswith(".py"):
@@ -193,6 +194,15 @@ class _Check:
             module.line,
             module.hint or None,
         )
+
+    def _encoding(self, script: SurveyedScript) -> None:
+        """What Python refuses of a file that it runs, and not of one that it imports."""
+        if isinstance(script.closure.modules.get(script.path), Unparsed):
+            return
+        data = self.reader.tree.read(script.path, MAX_SOURCE_BYTES)
+        refused = refuse_as_script(data, script.path)
+        if refused is not None:
+            self._unparsed(refused, needed=True)
 
     # ------------------------------------------------------------------ rules
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.findings import found
+from grader.findings import found, listed
 from grader.model import CaseRun, CaseSpec, CaseStatus, CheckedLayout, Finding, Role
 from grader.sandbox import Backend, Command, Outcome
 from grader.source.command_line import detect_command_line, order_variants
@@ -73,7 +73,8 @@ def run_case(
         return None, (
             found(
                 "run.no-checkpoint",
-                f"{case.title}: not run, because the zip holds no checkpoint and none was trained",
+                f"{case.title}: not run, because the zip holds no checkpoint{_unaccepted(layout)} "
+                "and none was trained",
                 path=script,
             ),
         )
@@ -210,6 +211,18 @@ def _findings(
             )
         )
     return findings
+
+
+def _unaccepted(layout: CheckedLayout) -> str:
+    """What a person has to look at before a zip counts as one without weights."""
+    others = [
+        path
+        for finding in layout.findings
+        if finding.code == "layout.no-checkpoint"
+        for path in finding.evidence.get("unaccepted", ())
+    ]
+    names = listed(dict.fromkeys(others))
+    return f" under an accepted name (there is {names})" if others else ""
 
 
 def trained_checkpoint(run: CaseRun, role: Role) -> Path | None:

@@ -30,7 +30,7 @@ from tests.acceptance.expectations import ONE_THREAD, Grading, require_expected
 FIXTURES = list_fixtures(SUBMISSIONS_COL775)
 INPUT_PX = 32
 KEYS = {
-    *("about", "base", "edits", "remove", "generated", "findings", "may", "says", "place"),
+    *("about", "base", "wrap", "edits", "remove", "generated", "findings", "may", "says", "place"),
     *("measured", "independent", "experiments", "layers", "traced", "heatmaps"),
     "marks",
 }

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grader.source.parse import MAX_SOURCE_BYTES, ParsedModule, Unparsed, parse_source
+from grader.source.parse import (
+    MAX_SOURCE_BYTES,
+    ParsedModule,
+    Unparsed,
+    parse_source,
+    refuse_as_script,
+)
 from grader.source.read import read_module
 
 COURSE = (3, 11)
@@ -60,6 +68,80 @@ def test_a_fault_is_named_with_its_line(data: bytes, line: int | None, words: st
     assert result.is_syntax
     assert result.line == line
     assert words in result.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "words"),
+    [
+        (b"import sys\nif len(sys.argv) < 3:\n    return\n", 3, "'return' outside function"),
+        (b"x = 1\nbreak\n", 2, "outside loop"),
+        (b"if x:\n    continue\n", 2, "not properly in loop"),
+        (b"def f(a, a):\n    pass\n", 1, "duplicate argument"),
+        (b"import os\nfrom __future__ import annotations\n", 2, "beginning of the file"),
+        (b"x = 1\nawait x\n", 2, "'await' outside function"),
+        (b"def f():\n    print(x)\n    global x\n", 3, "global declaration"),
+        (b"yield 1\n", 1, "outside function"),
+        (b"def f():\n    nonlocal x\n", 2, "no binding"),
+    ],
+)
+def test_what_only_the_compiler_refuses_is_a_fault_too(data: bytes, line: int, words: str) -> None:
+    result = refused(data)
+    assert result.is_syntax
+    assert (result.line, words in result.reason) == (line, True), result
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_the_compiler_only_warns_of_is_read_in_silence() -> None:
+    data = b"assert (x, 'y')\nif x is 1:\n    y = '\\d'\n"
+    assert isinstance(parse_source(data, "a.py", COURSE), ParsedModule)
+
+
+def test_what_costs_the_compiler_gigabytes_costs_the_check_nothing() -> None:
+    nested = [
+        "\t" * depth + f"try:\n{chr(9) * depth}\ta\n{chr(9) * depth}finally:\n"
+        for depth in range(40)
+    ]
+    finals = "".join(nested) + "\t" * 40 + "x = 1\n"
+    folded = "x = " + "+".join(["'a' * 4096"] * 2000) + "\n"
+    for text in (finals, folded):
+        assert isinstance(parse_source(text.encode(), "a.py", COURSE), ParsedModule)
+
+
+@pytest.mark.parametrize("depth", [900, 2000])
+def test_a_sum_as_long_as_python_takes_it_is_read(depth: int) -> None:
+    data = b"x = " + b"+".join([b"a"] * depth)
+    compile(data, "a.py", "exec")
+    assert isinstance(parse_source(data, "a.py", COURSE), ParsedModule)
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"import sys\n# caf\xe9\n", 2),
+        (b"# caf\xe9\n# coding: latin-1\n", 1),
+        (b"x = 1\n# coding: latin-1\n# caf\xe9\n", 3),
+        (b"x = 1  # coding: latin-1\n# caf\xe9\n", 2),
+        (b"# a surrogate \xed\xa0\x80\n", 1),
+        (b"# caf\xc3\xa9\n", None),
+        (b"# coding: latin-1\n# caf\xe9\n", None),
+        (b"#!/usr/bin/env python\r\n# -*- coding: utf-8 -*-\r\n# caf\xe9\r\n", None),
+        (b"\n# caf\xe9 coding: latin-1\n", None),
+        (b"\xef\xbb\xbf# caf\xe9\n", None),
+    ],
+)
+def test_a_script_is_refused_for_its_encoding_where_python_refuses_it(
+    data: bytes, line: int | None, tmp_path: Path
+) -> None:
+    script = tmp_path / "evaluate.py"
+    script.write_bytes(data)
+    ran = subprocess.run([sys.executable, "-I", "-S", script], capture_output=True, check=False)
+    assert (ran.returncode == 0) == (line is None), ran.stderr
+
+    result = refuse_as_script(data, "evaluate.py")
+
+    assert (result and result.line) == line
+    # an `import` reads all of them
+    assert isinstance(parse_source(data, "evaluate.py", COURSE), ParsedModule)
 
 
 @pytest.mark.parametrize(
@@ -127,5 +209,13 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12))
-def test_any_mixture_of_statements_is_read(fragments: list[str]) -> None:
-    assert not isinstance(read_module("".join(fragments).encode(), "a.py", COURSE), Unparsed)
+@example(["x = m\n", "global x\n"])
+def test_any_mixture_of_statements_is_read_as_python_reads_it(fragments: list[str]) -> None:
+    data = "".join(fragments).encode()
+    result = read_module(data, "a.py", COURSE)
+    if isinstance(result, Unparsed):
+        with pytest.raises(SyntaxError) as caught:
+            compile(data, "a.py", "exec", dont_inherit=True)
+        assert caught.value.lineno == result.line
+    else:
+        compile(data, "a.py", "exec", dont_inherit=True)

@@ -752,3 +752,14 @@ def test_what_another_script_writes_beside_the_checkpoint_has_to_be_packed(layou
         "put it into the zip"
     )
     assert finding.severity is Severity.WARNING
+
+
+def test_a_comment_that_is_not_utf_8_is_a_fault_of_what_is_run_and_not_of_what_is_imported(
+    layout_of,
+) -> None:
+    comment = b"import sys\n# caf\xe9: 5 \xb0 turned\n"
+    (finding,) = _findings(layout_of, {"evaluate.py": comment + b"print(sys.argv[1:])\n"})
+    assert (finding.code, str(finding.place)) == ("source.syntax", "evaluate.py:2")
+    assert "not UTF-8" in finding.message
+    main = textwrap.dedent(EVALUATE).replace("import csv", "import csv, helpers").encode()
+    assert _findings(layout_of, {"evaluate.py": main, "helpers.py": comment}) == ()
