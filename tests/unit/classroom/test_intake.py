@@ -219,6 +219,23 @@ def test_canvas(tmp_path: Path) -> None:
     assert found["canvas-4712"].late_seconds is None
 
 
+def test_a_report_beside_the_zip_in_a_flat_download_is_no_second_submission(tmp_path: Path) -> None:
+    _zip(tmp_path / "raoasha_4711_90001_2023AIB2001.zip")
+    _zip(tmp_path / "Bela Roy_102_assignsubmission_file_2023AIB2002.zip")
+    for name in (
+        "raoasha_4711_90002_report.pdf",
+        "Bela Roy_102_assignsubmission_file_report.pdf",
+        "itoben_4712_90003_report.pdf",  # all that he handed in
+    ):
+        (tmp_path / name).write_text("the same report")
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert {key: (one.zip_name, _codes(one)) for key, one in found.items()} == {
+        "2023AIB2001": ("2023AIB2001.zip", []),
+        "2023AIB2002": ("2023AIB2002.zip", []),
+        "canvas-4712": ("report.pdf", []),
+    }
+
+
 # --------------------------------------------------------------------------- the roster
 
 
