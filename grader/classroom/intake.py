@@ -58,7 +58,7 @@ def read_door(
     people, unread = ((), ()) if roster is None else read_roster(roster)
     known = KnownPeople(people, known=roster is not None)
     place = packed or folder.absolute().with_name(f"{folder.absolute().name}.packed")
-    cases = [identify(_case(one, assignment, place), known, assignment) for one in arrivals]
+    cases = identify([_case(one, assignment, place) for one in arrivals], known, assignment)
     cases = whole_teams(list(tell_apart(join_teams(cases))), people)
     here = {person.line for case in cases for person in case.people}
     missing = [person for person in people if person.line not in here]

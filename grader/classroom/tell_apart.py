@@ -173,7 +173,7 @@ def _ordered(own: Sequence[Case]) -> list[Case] | None:
 
     The roster's word on a zip is worth more than times.
     """
-    named = [case for case in own if any(p.zip_name == case.zip_name for p in case.people)]
+    named = [case for case in own if _is_named(case)]
     times = [(case.arrival.submitted_at, case) for case in own]
     known = [(at, case) for at, case in times if at is not None]
     if len(known) == len(own) and len({at for at, _ in known}) == len(own):
@@ -187,3 +187,9 @@ def _ordered(own: Sequence[Case]) -> list[Case] | None:
     if len(named) == 1:
         ordered = [case for case in ordered if case is not named[0]] + named
     return ordered
+
+
+def _is_named(case: Case) -> bool:
+    """Whether the roster's column `zip` names this file of its person's."""
+    wanted = {person.zip_name.casefold() for person in case.people if person.zip_name}
+    return case.zip_name.casefold() in wanted

@@ -309,6 +309,69 @@ def test_a_wrong_roster_is_refused_with_its_line(tmp_path: Path, text: str, says
         read_submissions(tmp_path / "in", A2, _roster(tmp_path, text))
 
 
+def test_the_column_zip_chooses_among_one_s_own_files_alone(tmp_path: Path) -> None:
+    for place in ("Asha Rao_101", "Bela Roy_102", "Zed_109"):
+        _zip(tmp_path / "in" / f"{place}_assignsubmission_file" / "a2.zip", {"x.py": place})
+    _zip(tmp_path / "in" / "Asha Rao_101_assignsubmission_file" / "a2-final.zip")
+    roster = _roster(
+        tmp_path,
+        "entry_number,name,zip\n2023AIB2001,Asha Rao,A2.zip\n2023AIB2002,Bela Roy,a2.zip\n",
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    found = _by_key(door.submitted)
+    assert {key: (one.name, one.zip_path.name, _codes(one)) for key, one in found.items()} == {
+        "2023AIB2001": ("Asha Rao", "a2.zip", ["class.resubmitted"]),
+        "2023AIB2001-2": ("Asha Rao", "a2-final.zip", ["class.superseded"]),
+        "2023AIB2002": ("Bela Roy", "a2.zip", []),
+        "moodle-109": ("Zed", "a2.zip", ["class.unknown-person"]),  # on no roster, and nobody else
+    }
+    assert door.absent == ()
+
+
+def test_the_column_zip_says_whose_a_file_is_where_nothing_else_does(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "final.zip")
+    _zip(tmp_path / "in" / "raoasha_4711_90001_final_asha.zip")  # Canvas's name of her
+    _zip(tmp_path / "in" / "team.zip")
+    _zip(tmp_path / "in" / "shared.zip")
+    roster = _roster(
+        tmp_path,
+        "name,email,team,zip\nAsha Devi Rao,asha@x.org,,final_asha.zip\nBela Roy,,,final.zip\n"
+        "Cid Noor,,4,team.zip\nDivya Nair,,4,team.zip\nEla Das,,,shared.zip\nFarid,,,shared.zip\n",
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    assert {one.zip_name: one.name for one in door.submitted} == {
+        "final.zip": "Bela Roy",
+        "final_asha.zip": "Asha Devi Rao",
+        "team.zip": "Cid Noor, Divya Nair",
+        "shared.zip": None,  # two say so, and share no team
+    }
+    assert [one.name for one in door.absent] == ["Ela Das", "Farid"]
+
+
+@given(
+    own=st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3, unique=True), max_size=4),
+    wanted=st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=4, max_size=4),
+)
+def test_no_column_takes_a_file_from_whoever_logged_in(
+    tmp_path_factory: pytest.TempPathFactory, own: list[list[str]], wanted: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("alike")
+    people = ["Asha", "Bela", "Cid", "Divya"]
+    for person, files in zip(people, own, strict=False):
+        for name in files:
+            number = 101 + people.index(person)
+            _zip(
+                folder / "in" / f"{person}_{number}_assignsubmission_file" / f"{name}.zip",
+                {"of": f"{person} {name}"},
+            )
+    if not any(own):
+        return
+    rows = zip(people, wanted, strict=True)
+    roster = _roster(folder, "name,zip\n" + "".join(f"{name},{file}.zip\n" for name, file in rows))
+    for one in read_submissions(folder / "in", A2, roster):
+        assert one.zip_path.parent.name.startswith(f"{one.name}_")
+
+
 # --------------------------------------------------------------------------- what does not fit
 
 
