@@ -81,11 +81,11 @@ def _identified(
 ) -> Case:
     arrival = case.arrival
     from_name, _ = read_entry_number(case.zip_name, assignment)
-    people = people or roster.find("entry", from_name)
+    from_folder = issued_number([member.name for member in arrival.members], assignment)
+    people = people or roster.find("entry", from_name) or roster.find("entry", from_folder)
     listed_numbers = [one.entry_number for one in people]
     listed_numbers += [one.entry_number for one in arrival.members]
     told = issued_number(listed_numbers, assignment)
-    from_folder = issued_number([member.name for member in arrival.members], assignment)
     case = replace(case, people=people, entry_number=told or from_name or from_folder)
     members = _members(arrival, people)
     ids = {name: number for person in people for name, number in person.platform_ids.items()}

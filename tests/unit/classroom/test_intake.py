@@ -309,6 +309,16 @@ def test_a_wrong_roster_is_refused_with_its_line(tmp_path: Path, text: str, says
         read_submissions(tmp_path / "in", A2, _roster(tmp_path, text))
 
 
+def test_a_folder_named_after_an_entry_number_is_on_the_roster(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2023AIB2001" / "work.zip")
+    roster = _roster(tmp_path, "entry_number,name\n2023AIB2001,Asha Rao\n")
+    door = read_door(tmp_path / "in", A2, roster)
+    assert [(one.key, one.name, _codes(one)) for one in door.submitted] == [
+        ("2023AIB2001", "Asha Rao", [])
+    ]
+    assert door.absent == ()
+
+
 def test_the_column_zip_chooses_among_one_s_own_files_alone(tmp_path: Path) -> None:
     for place in ("Asha Rao_101", "Bela Roy_102", "Zed_109"):
         _zip(tmp_path / "in" / f"{place}_assignsubmission_file" / "a2.zip", {"x.py": place})
