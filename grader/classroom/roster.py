@@ -50,7 +50,6 @@ _COLUMNS = {
     "login": "login",
     "username": "login",
     "team": "team",
-    "group": "team",
     "zip": "zip",
     "zipname": "zip",
     "filename": "zip",

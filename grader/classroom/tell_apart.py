@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,8 +18,8 @@ from grader.findings import found, listed, quoted
 def join_teams(cases: Sequence[Case]) -> list[Case]:
     """One submission for each team: Moodle lays the same file into every member's folder.
 
-    Equal bytes alone make no team: they are a finding, unless the platform's names begin with one
-    group's name, or the roster puts the people into one team.
+    Equal bytes alone make no team: they are a finding, unless the roster puts the people into one
+    team, or Moodle writes one group's name before theirs and everybody of that group has them.
     """
     by_bytes: dict[tuple[int, str], list[int]] = defaultdict(list)
     sizes: dict[int, list[int]] = defaultdict(list)
@@ -30,10 +31,18 @@ def join_teams(cases: Sequence[Case]) -> list[Case]:
             by_bytes[size, content_hash(cases[index].zip_path)].append(index)
     dropped: set[int] = set()
     changed = list(cases)
+    groups = _groups(cases)
     for indices in by_bytes.values():
+        whole = {
+            group
+            for group, accounts in _groups([cases[index] for index in indices]).items()
+            if accounts == groups[group]
+        }
         teams: dict[str, list[int]] = defaultdict(list)
         for index in indices:
-            teams[_team(cases[index]) or f"\0{index}"].append(index)
+            group = _group(cases[index])
+            shared = _team(cases[index]) or (group if group in whole else None)
+            teams[shared or f"\0{index}"].append(index)
         for team in teams.values():
             changed[team[0]] = _merged([cases[index] for index in team])
             dropped.update(team[1:])
@@ -52,12 +61,33 @@ def join_teams(cases: Sequence[Case]) -> list[Case]:
 
 
 def _team(case: Case) -> str | None:
+    """The one team of all its people, by the roster."""
     teams = {person.team for person in case.people}
-    if len(teams) == 1 and (team := teams.pop()) is not None:
-        return team
-    name = names_of(case.arrival.members) or ""
-    if "moodle" in case.arrival.platform_ids and "-" in name:
-        return name.split("-", 1)[0].strip() or None
+    return teams.pop() if len(teams) == 1 else None
+
+
+def _groups(cases: Sequence[Case]) -> dict[str, set[str]]:
+    """Moodle's group → the accounts of its members, of these cases."""
+    accounts: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        if group := _group(case):
+            accounts[group].add(case.arrival.platform_ids["moodle"])
+    return accounts
+
+
+def _group(case: Case) -> str | None:
+    """What Moodle writes before a member's name, "Team 4-Asha Rao".
+
+    Names have hyphens, too ("Jean-Luc"), and so have groups ("Team-4"): a group has a digit or a
+    blank before its last hyphen, and no digit is left for the name.
+    """
+    if "moodle" not in case.arrival.platform_ids:
+        return None
+    words = (names_of(case.arrival.members) or "").split("-")
+    for length in range(1, len(words)):
+        group, name = "-".join(words[:length]).strip(), "-".join(words[length:])
+        if re.search(r"[\d\s]", group) and name.strip() and not re.search(r"\d", name):
+            return group
     return None
 
 

@@ -130,6 +130,48 @@ def test_a_moodle_team_is_one_submission_of_several_people(tmp_path: Path) -> No
     assert _codes(found) == ["class.team"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Team-1-Asha Rao", "Team-2-Bela Roy"),  # two groups with a hyphen
+        ("Jean-Luc P", "Jean-Marc D"),  # and no group at all
+        ("Asha-Devi Rao", "Asha-Rani Roy"),
+    ],
+)
+def test_a_hyphen_makes_no_team(tmp_path: Path, names: tuple[str, str]) -> None:
+    for number, name in enumerate(names, 101):
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", {"x.py": "the same"})
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.same-zip"]] * 2
+
+
+def test_a_hyphen_in_a_team_s_name_or_in_a_member_s_parts_no_team(tmp_path: Path) -> None:
+    for number, name in enumerate(("Team-1-Asha Rao", "Team-1-Jean-Luc P"), 101):
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", {"x.py": "the same"})
+    (found,) = read_submissions(tmp_path, A2)
+    assert found.platform_ids["moodle"] == "101 102"
+
+
+def test_who_shares_a_prefix_but_not_its_file_is_in_no_team(tmp_path: Path) -> None:
+    """Of a tutorial group only two have the same file: Moodle gives a team's to every member."""
+    for number, name in enumerate(("Lab 1-Asha Rao", "Lab 1-Bela Roy", "Lab 1-Cid Noor"), 101):
+        content = {"x.py": "Cid's own" if number == 103 else "the same"}
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", content)
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.same-zip"]] * 2 + [[]]
+
+
+def test_a_column_group_makes_no_team(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2023AIB2001.zip")
+    roster = _roster(
+        tmp_path, "Roll No,Name,Group\n2023AIB2001,Asha Rao,G1\n2023AIB2002,Bela Roy,G1\n"
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    assert [one.name for one in door.submitted] == ["Asha Rao"]
+    assert [one.name for one in door.absent] == ["Bela Roy"]
+    assert door.unread == ("Group",)
+
+
 def test_a_team_of_the_roster(tmp_path: Path) -> None:
     for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
         _zip(
