@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,6 +12,7 @@ from grader.classroom.fingerprint import content_hash, stamp_of
 from grader.classroom.lateness import late_penalty
 from grader.classroom.marks import total
 from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
+from grader.classroom.same_person import are_strangers, who_of
 from grader.classroom.store import Store
 from grader.errors import UsageError
 from grader.findings import found, quoted
@@ -120,29 +122,23 @@ def _replaced(store: Store, submitted: Sequence[Submitted]) -> dict[str, Finding
     """key → a finding, for submissions that are no longer at the door while another one of the
     same person is: exports would give that person the marks of both."""
     here = {one.key for one in submitted}
-    owners = {who: one for one in submitted for who in _who(one)}
+    owned: dict[tuple[str, str], list[Submitted]] = defaultdict(list)
+    for one in submitted:
+        for who in who_of(one):
+            owned[who].append(one)
     return {
-        gone.key: found(SUPERSEDED, f"is no longer there; {quoted(owners[who].zip_name)} counts")
+        gone.key: found(SUPERSEDED, f"is no longer there; {quoted(other.zip_name)} counts")
         for gone in store.submitted()
         if gone.key not in here
-        for who in _who(gone)
-        if who in owners
+        for who in who_of(gone)
+        for other in owned.get(who, ())
+        if not are_strangers(gone, other)
     }
-
-
-def _who(one: Submitted) -> set[tuple[str, str]]:
-    """What tells whose a submission is."""
-    ids = {
-        (platform, number)
-        for platform in ("moodle", "canvas")
-        for number in one.platform_ids.get(platform, "").split()
-    }
-    return ids | ({("entry", one.entry_number.casefold())} if one.entry_number else set())
 
 
 def _marks_of(one: Submitted) -> set[object]:
     """What tells a submission from those of another class: its key, its file, or whose it is."""
-    return {one.key, one.zip_path, *_who(one)}
+    return {one.key, one.zip_path, *who_of(one)}
 
 
 def _check_class(store: Store, submitted: Sequence[Submitted]) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from grader.classroom.cases import Case, name_of, names_of, person_of
+from grader.classroom.cases import Case, name_of, names_of, people_of
 from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.fingerprint import content_hash
 from grader.classroom.layouts import Member
@@ -47,10 +47,13 @@ def join_teams(cases: Sequence[Case]) -> list[Case]:
             changed[team[0]] = _merged([cases[index] for index in team])
             dropped.update(team[1:])
         first = [team[0] for team in teams.values()]
-        persons = {person_of(cases[index]) for index in first}
-        if len(persons) > 1:
-            for index in first:
-                others = [name_of(cases[other]) for other in first if other != index]
+        for index in first:
+            others = [
+                name_of(cases[other])
+                for other in first
+                if not people_of(changed[other]) & people_of(changed[index])
+            ]
+            if others:
                 changed[index] = changed[index].noting(
                     found(
                         "class.same-zip",
@@ -152,10 +155,7 @@ def _with_mates(case: Case, mates: Sequence[Person]) -> Case:
 
 def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:
     """Say which of a person's submissions counts: the latest, where the times are known."""
-    by_person: dict[str, list[Case]] = defaultdict(list)
-    for case in _sharing_numbers(cases):
-        by_person[person_of(case)].append(case)
-    for own in by_person.values():
+    for own in _by_person(list(_sharing_numbers(cases))):
         if len(own) == 1:
             yield own[0]
             continue
@@ -182,15 +182,31 @@ def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:
             )
 
 
+def _by_person(cases: Sequence[Case]) -> list[list[Case]]:
+    """The submissions that share people, together, in the order in which they came."""
+    groups: dict[str, list[int]] = {}
+    for index, case in enumerate(cases):
+        people = people_of(case)
+        near = {number for one in people for number in groups.get(one, ())}
+        joined = sorted({*near, index})
+        for one in {who for number in joined for who in people_of(cases[number])}:
+            groups[one] = joined
+    unique = {joined[0]: joined for joined in groups.values()}
+    return [[cases[index] for index in unique[first]] for first in sorted(unique)]
+
+
 def _sharing_numbers(cases: Sequence[Case]) -> Iterator[Case]:
     """Say it where several accounts name the same entry number."""
-    by_number: dict[str, dict[str, str]] = defaultdict(dict)
+    by_number: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.entry_number:
-            by_number[case.entry_number][person_of(case)] = names_of(case.members) or case.zip_name
+            by_number[case.entry_number].append(case)
     for case in cases:
-        people = by_number.get(case.entry_number or "", {})
-        others = [name for person, name in people.items() if person != person_of(case)]
+        others = dict.fromkeys(
+            names_of(other.members) or other.zip_name
+            for other in by_number.get(case.entry_number or "", [])
+            if not people_of(other) & people_of(case)
+        )
         if not others:
             yield case
             continue
@@ -199,7 +215,8 @@ def _sharing_numbers(cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def _ordered(own: Sequence[Case]) -> list[Case] | None:
-    """A person's submissions, the one that counts last; None where nothing tells.
+    """A person's submissions, the one that counts last; None where nothing tells, or where it is
+    not one of all who have a part in the others.
 
     The roster's word on a zip is worth more than times.
     """
@@ -216,7 +233,8 @@ def _ordered(own: Sequence[Case]) -> list[Case] | None:
         return None
     if len(named) == 1:
         ordered = [case for case in ordered if case is not named[0]] + named
-    return ordered
+    everybody = frozenset[str]().union(*map(people_of, own))
+    return ordered if people_of(ordered[-1]) == everybody else None
 
 
 def _is_named(case: Case) -> bool:

@@ -196,6 +196,39 @@ def test_what_is_gone_counts_no_more_when_the_same_person_has_handed_in_another(
     assert [one.code for one in chosen.superseded[0].submitted.findings] == [SUPERSEDED]
 
 
+def test_what_is_gone_from_gradescope_counts_no_more_beside_the_same_address(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, other = (
+        replace(one, entry_number=None, platform_ids={"gradescope": str(number)}, email=email)
+        for one, number, email in zip(
+            hand_in(tmp_path / "in", CLASS),
+            (9, 12, 20),
+            ("a@x.org", "b@x.org, A@x.org", "c@x.org"),
+            strict=True,
+        )
+    )
+    _graded(tmp_path, masks, (first, other))
+    _graded(tmp_path, masks, (second, other))
+    with open_store(tmp_path / "results") as store:
+        chosen = counting(store.entries())
+    assert [one.submitted.key for one in chosen.superseded] == ["a"]
+    assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
+
+
+def test_what_is_gone_counts_on_beside_somebody_else_s_of_the_same_number(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    """Asha mistypes her zip's name: Bela's marks, whose zip has gone, stay."""
+    bela, asha, other = hand_in(tmp_path / "in", CLASS)
+    bela = replace(bela, entry_number="2023AIB2002", platform_ids={"moodle": "102"})
+    asha = replace(asha, entry_number="2023AIB2002", platform_ids={"moodle": "101"})
+    _graded(tmp_path, masks, (bela, other))
+    _graded(tmp_path, masks, (asha, other))
+    with open_store(tmp_path / "results") as store:
+        assert not counting(store.entries()).superseded
+
+
 def test_what_was_left_out_is_made_up_for_when_it_is_asked_for(
     tmp_path: Path, masks: Path, courses: list[Course]
 ) -> None:

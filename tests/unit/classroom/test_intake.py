@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from grader.assignments.load import load_assignment
 from grader.classroom import intake
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.intake import read_door
 from grader.classroom.records import Submitted
 from grader.classroom.submission_row import submitted_of, values_of
@@ -467,6 +468,79 @@ def test_two_accounts_that_name_one_number_are_two_people(tmp_path: Path) -> Non
     found = _by_key(read_submissions(tmp_path, A2))
     assert [one.name for one in found.values()] == ["Asha Rao", "Ben Ito"]
     assert [_codes(one) for one in found.values()] == [["class.entry-shared"]] * 2
+
+
+def test_a_platform_s_folder_and_a_mailed_zip_of_one_person_are_told_to_be_two(
+    tmp_path: Path,
+) -> None:
+    _zip(tmp_path / "in" / "Asha Rao_101_assignsubmission_file" / "2023AIB2001.zip")
+    _zip(tmp_path / "in" / "2023AIB2001_new.zip")
+    text = "Identifier,ID number,Full name{}\nParticipant 101,2023AIB2001,Asha Rao{}\n"
+    roster = _roster(tmp_path, text.format("", ""))
+    found = read_submissions(tmp_path / "in", A2, roster)
+    assert [_codes(one) for one in found] == [["class.two-submissions"]] * 2
+    roster = _roster(tmp_path, text.format(",zip", ",2023AIB2001_new.zip"))
+    decided = _by_key(read_submissions(tmp_path / "in", A2, roster))
+    assert decided["2023AIB2001"].zip_name == "2023AIB2001_new.zip"
+    assert _codes(decided["2023AIB2001-2"]) == ["class.superseded"]
+
+
+def _gradescope(folder: Path, submitters: Mapping[int, list[str]]) -> None:
+    """Submissions (number → who, by address), one an hour."""
+    records = []
+    for number, people in submitters.items():
+        _zip(folder / f"submission_{number}" / "a.zip", {"evaluate.py": f"{number}"})
+        named = "".join(f"  - :name: {one}\n    :email: {one}@x.org\n" for one in people)
+        records.append(
+            f"submission_{number}:\n  :submitters:\n{named}"
+            f"  :created_at: 2025-03-01 {number}:00:00 Z\n"
+        )
+    (folder / "submission_metadata.yml").write_text("".join(records), "utf-8")
+
+
+def test_gradescope_s_submitters_are_known_by_their_addresses(tmp_path: Path) -> None:
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["bela", "asha"], 13: ["cid"]})
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert {key: _codes(one) for key, one in found.items()} == {
+        "gradescope-11": ["class.superseded"],
+        "gradescope-12": ["class.resubmitted"],
+        "gradescope-13": [],
+    }
+
+
+def test_a_later_submission_of_one_member_does_not_take_the_team_s_from_the_other(
+    tmp_path: Path,
+) -> None:
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["asha"]})
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.two-submissions"]] * 2
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["asha"], 13: ["bela", "asha"]})
+    codes = [_codes(one) for one in read_submissions(tmp_path, A2)]
+    assert codes == [["class.superseded"]] * 2 + [["class.resubmitted"]]
+
+
+@given(
+    teams=st.lists(
+        st.lists(st.sampled_from(["asha", "bela", "cid", "divya"]), min_size=1, unique=True),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_nobody_gets_the_marks_of_two_submissions(
+    tmp_path_factory: pytest.TempPathFactory, teams: list[list[str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("teams")
+    _gradescope(folder, dict(enumerate(teams, 11)))
+    found = read_submissions(folder, A2)
+    out = {SUPERSEDED, UNDECIDED}
+    people = [
+        name for one in found if not out & set(_codes(one)) for name in (one.name or "").split(", ")
+    ]
+    assert len(people) == len(set(people)), "nobody has two that count"
+    told = {
+        name for one in found if UNDECIDED in _codes(one) for name in (one.name or "").split(", ")
+    }
+    assert {*people, *told} == {name for team in teams for name in team}, "nobody is dropped"
 
 
 def test_the_same_bytes_twice_are_nothing_to_decide(tmp_path: Path) -> None:
