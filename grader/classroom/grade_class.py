@@ -16,6 +16,7 @@ from grader.assignments.load import load_assignment
 from grader.classroom.course import Course, contents_of
 from grader.classroom.fingerprint import grader_identity, stamp_of
 from grader.classroom.plan import changes, penalties, plan
+from grader.classroom.recognise import recognise
 from grader.classroom.records import (
     Absent,
     ClassInfo,
@@ -80,6 +81,7 @@ def grade_class(
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
+        door = recognise(store, door)
         due = plan(store, door, ground.current, setup, assignment, who_grades(), force=force)
         ground.remember()
         _grade(store, ground, due, workers, tell)

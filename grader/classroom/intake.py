@@ -41,7 +41,8 @@ def read_door(
 
     `roster` defaults to `roster.csv` in the folder, where there is one. Loose files (Gradescope
     unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`.
-    The keys of submissions depend on what lies in the folder alone.
+    The keys of submissions depend on what lies in the folder alone; `recognise` gives them those of
+    earlier runs.
 
     Raises UsageError for a folder without submissions, a roster or metadata that cannot be read,
     and a place that cannot be written to.
@@ -137,7 +138,10 @@ def _keys(bases: Iterable[str]) -> list[str]:
 
 
 def _case_key(case: Case) -> str:
-    return _key(case.entry_number, case.platform_ids, Path(case.zip_name).stem)
+    stem = Path(case.zip_name).stem
+    folder = names_of(case.arrival.members)  # one a person; everybody's zip may be called alike
+    name = stem if folder in (None, case.arrival.path.name) else f"{folder}-{stem}"
+    return _key(case.entry_number, case.platform_ids, name)
 
 
 def _person_key(person: Person, assignment: Assignment) -> str:

@@ -32,14 +32,13 @@ def plan(
     """Bring the store up to what lies at the door; returns what has to be graded, in that order.
 
     `current` is what a result would rest on now (its `zip_sha256` is not looked at), `setup` what
-    is asked for; the store still holds what was asked for last time. Work that a killed run left,
-    and what was parked, is due again. Raises UsageError when the results are those of another
-    class.
+    is asked for; the store still holds what was asked for last time. The `door` has the store's
+    keys (`recognise`). Work that a killed run left, and what was parked, is due again. Raises
+    UsageError when the results are those of another class.
     """
     submitted = door.submitted
     _check_class(store, submitted)
     store.put_back()
-    store.rename(_renamed(store, submitted))
     store.enrol(door, who)
     store.note(_replaced(store, submitted))
     states = store.states()
@@ -102,19 +101,6 @@ def penalties(
         one.key: late_penalty(total(awards[one.key]), one.late_seconds, assignment)
         for one in submitted
         if one.key in awards
-    }
-
-
-def _renamed(store: Store, submitted: Sequence[Submitted]) -> dict[str, str]:
-    """earlier key → key of the submissions that have got another: a roster has told whose they
-    are, say. The file is the same."""
-    known = {one.key: one.zip_path for one in store.submitted()}
-    here = {one.key for one in submitted}
-    gone = {path: key for key, path in known.items() if key not in here}
-    return {
-        gone[one.zip_path]: one.key
-        for one in submitted
-        if one.key not in known and one.zip_path in gone
     }
 
 

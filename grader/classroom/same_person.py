@@ -24,6 +24,18 @@ def are_strangers(one: Submitted, other: Submitted) -> bool:
     return bool(shared) and not any(own[platform] & others[platform] for platform in shared)
 
 
+def are_one_party(one: Submitted, other: Submitted) -> bool:
+    """Whether all of its people are the other's, by the accounts of each platform that both tell,
+    else by an entry number, an address or Gradescope's number that both have."""
+    own, others = _accounts(one), _accounts(other)
+    shared = [platform for platform in own if own[platform] and others[platform]]
+    if shared:
+        return all(own[platform] == others[platform] for platform in shared)
+    number = one.platform_ids.get("gradescope")
+    is_one = number is not None and number == other.platform_ids.get("gradescope")
+    return is_one or bool(who_of(one) & who_of(other))
+
+
 def _accounts(one: Submitted) -> dict[str, set[str]]:
     """platform → accounts there. Gradescope numbers submissions: its accounts are addresses."""
     ids = one.platform_ids
