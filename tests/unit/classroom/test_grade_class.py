@@ -17,12 +17,13 @@ import pytest
 from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
-from grader.classroom.final_marks import SUPERSEDED, counting
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED, counting
 from grader.classroom.grade_class import Workers, grade_class, regrade
 from grader.classroom.progress import Progress
 from grader.classroom.records import Adjustment, Door, Setup, Submitted
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
+from grader.findings import found
 from grader.stages.load_truth import load_truth, truth_masks
 from tests.unit.classroom.fake_class import ASSIGNMENT, FakeEngine, hand_in
 
@@ -194,6 +195,25 @@ def test_what_is_gone_counts_no_more_when_the_same_person_has_handed_in_another(
     assert [one.submitted.key for one in chosen.superseded] == ["a"]
     assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
     assert [one.code for one in chosen.superseded[0].submitted.findings] == [SUPERSEDED]
+
+
+def test_one_of_two_is_decided_for_when_the_other_is_taken_away(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, other = hand_in(tmp_path / "in", CLASS)
+    undecided = found(UNDECIDED, "nothing says which one counts")
+    two = [
+        replace(one, entry_number="2023AIB2001", findings=(undecided,)) for one in (first, second)
+    ]
+    _graded(tmp_path, masks, (*two, other))
+    with open_store(tmp_path / "results") as store:
+        assert len(counting(store.entries()).undecided) == 2
+    _graded(tmp_path, masks, (replace(two[1], findings=()), other))
+    with open_store(tmp_path / "results") as store:
+        chosen = counting(store.entries())
+    assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
+    assert [one.submitted.key for one in chosen.superseded] == ["a"]
+    assert not chosen.undecided
 
 
 def test_what_is_gone_from_gradescope_counts_no_more_beside_the_same_address(
