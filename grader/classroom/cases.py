@@ -42,20 +42,27 @@ def name_of(case: Case) -> str:
     return case.entry_number or names_of(case.members) or quoted(case.zip_name)
 
 
-def person_of(case: Case) -> str:
-    """What says that two submissions are one person's; the file itself where nobody is named.
+def people_of(case: Case) -> frozenset[str]:
+    """What tells whose it is: submissions that have any of it in common are one person's.
 
-    A Moodle or Canvas account is a person, whatever the file is called; Gradescope numbers
-    submissions, not people.
+    The people of the roster; else the Moodle or Canvas account, whatever the file is called; else
+    Gradescope's submitters, for it numbers submissions, not people; else the entry number. The file
+    itself where nobody is named.
     """
+    if case.people:
+        return frozenset(f"line {person.line}" for person in case.people)
     for platform in ("moodle", "canvas"):
         if platform in case.arrival.platform_ids:
-            return f"{platform} {case.platform_ids[platform]}"
+            numbers = case.platform_ids[platform].split()
+            return frozenset(f"{platform} {number}" for number in numbers)
+    members = case.arrival.members
+    if told := {text for one in members for text in (one.email, one.entry_number) if text}:
+        return frozenset(text.casefold() for text in told)
     if case.entry_number:
-        return case.entry_number.casefold()
+        return frozenset({case.entry_number.casefold()})
     if "gradescope" in case.platform_ids:
-        return f"gradescope {case.platform_ids['gradescope']}"
-    return f"\0{case.zip_path}"
+        return frozenset({f"gradescope {case.platform_ids['gradescope']}"})
+    return frozenset({f"\0{case.zip_path}"})
 
 
 def issued_number(texts: Iterable[str | None], assignment: Assignment) -> str | None:

@@ -89,7 +89,10 @@ def counting(entries: Sequence[Entry]) -> Counting:
     """Sort the class by whether a mark can be handed out."""
     codes = {id(entry): {one.code for one in entry.submitted.findings} for entry in entries}
     superseded = [entry for entry in entries if SUPERSEDED in codes[id(entry)]]
-    undecided = [entry for entry in entries if UNDECIDED in codes[id(entry)]]
+    # Who takes one of two away has said which counts: the one that is gone is superseded then.
+    undecided = [
+        entry for entry in entries if {UNDECIDED, SUPERSEDED} & codes[id(entry)] == {UNDECIDED}
+    ]
     rest = [entry for entry in entries if not {SUPERSEDED, UNDECIDED} & codes[id(entry)]]
     rest, absent = _parted(rest, lambda entry: entry.state is State.ABSENT and entry.marks is None)
     final = {State.DONE, State.ABSENT}

@@ -18,6 +18,7 @@ from grader.classroom.course import Course, contents_of
 from grader.classroom.fingerprint import grader_identity, is_there, stamp_of
 from grader.classroom.marks import Misfit
 from grader.classroom.plan import changes, charge, plan
+from grader.classroom.recognise import recognise
 from grader.classroom.records import (
     Absent,
     ClassInfo,
@@ -100,6 +101,7 @@ def grade_class(
     assignment = load_assignment(setup.assignment)
     with make_store(results, _info(setup, assignment, "")) as store, only_run(results):
         ground = _Ground(setup, assignment, store)
+        door = recognise(store, door)
         before = store.late_penalties()
         due = plan(store, door, ground.current, setup, assignment, who_grades(), force=force)
         ground.remember()

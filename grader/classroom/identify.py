@@ -1,13 +1,13 @@
 """Whose a submission is, and what contradicts that: an arrival and the roster → a case with people.
 
 Whoever the platform says logged in is who handed it in; the file's name comes second, for people
-mistype it.
+mistype it, and call their files alike.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,9 @@ class KnownPeople:
     def find(self, what: str, text: str | None) -> tuple[Person, ...]:
         """Who is named so; nobody where several are that share no submission."""
         found_people = self._by.get((what, (text or "").casefold()), []) if text else []
-        return tuple(found_people) if len(found_people) == 1 or what == "zip" else ()
+        teams = {person.team for person in found_people}
+        is_team = what == "zip" and len(teams) == 1 and None not in teams
+        return tuple(found_people) if len(found_people) == 1 or is_team else ()
 
     def by_name(self, name: str | None) -> tuple[Person, ...]:
         matches = {
@@ -67,15 +69,23 @@ def _spellings(name: str) -> set[str]:
     return {"".join(words), "".join(words[-1:] + words[:-1])}
 
 
-def identify(case: Case, roster: KnownPeople, assignment: Assignment) -> Case:
-    """Add the people, the entry number, and what does not fit."""
+def identify(cases: Sequence[Case], roster: KnownPeople, assignment: Assignment) -> list[Case]:
+    """Add to each the people, the entry number, and what does not fit."""
+    logged_in = [_logged_in(case.arrival, roster) for case in cases]
+    named = _by_zip_name(cases, logged_in, roster)
+    return [_identified(case, named.get(n, ()), roster, assignment) for n, case in enumerate(cases)]
+
+
+def _identified(
+    case: Case, people: tuple[Person, ...], roster: KnownPeople, assignment: Assignment
+) -> Case:
     arrival = case.arrival
     from_name, _ = read_entry_number(case.zip_name, assignment)
-    people = _people(case, roster, from_name)
+    from_folder = issued_number([member.name for member in arrival.members], assignment)
+    people = people or roster.find("entry", from_name) or roster.find("entry", from_folder)
     listed_numbers = [one.entry_number for one in people]
     listed_numbers += [one.entry_number for one in arrival.members]
     told = issued_number(listed_numbers, assignment)
-    from_folder = issued_number([member.name for member in arrival.members], assignment)
     case = replace(case, people=people, entry_number=told or from_name or from_folder)
     members = _members(arrival, people)
     ids = {name: number for person in people for name, number in person.platform_ids.items()}
@@ -103,24 +113,50 @@ def identify(case: Case, roster: KnownPeople, assignment: Assignment) -> Case:
     return case.noting(*_contradictions(case, from_name, assignment))
 
 
-def _people(case: Case, roster: KnownPeople, from_name: str | None) -> tuple[Person, ...]:
-    """Who handed it in, by what says most: the platform's id, then what people have typed."""
-    arrival = case.arrival
+def _logged_in(arrival: Arrival, roster: KnownPeople) -> tuple[Person, ...]:
+    """Who of the roster handed it in, by the platform's id, else by what it says of the members."""
     for platform in ("moodle", "canvas", "gradescope"):
         if people := roster.find(platform, arrival.platform_ids.get(platform)):
             return people
-    if people := roster.find("zip", case.zip_name):
-        return people
-    if arrival.members:
-        each = [
-            roster.find("entry", member.entry_number)
-            or roster.find("email", member.email)
-            or roster.by_name(member.name)
-            for member in arrival.members
-        ]
-        if people := tuple({person.line: person for some in each for person in some}.values()):
-            return people
-    return roster.find("entry", from_name)
+    each = [
+        roster.find("entry", member.entry_number)
+        or roster.find("email", member.email)
+        or roster.by_name(member.name)
+        for member in arrival.members
+    ]
+    return tuple({person.line: person for some in each for person in some}.values())
+
+
+def _by_zip_name(
+    cases: Sequence[Case], logged_in: Sequence[tuple[Person, ...]], roster: KnownPeople
+) -> dict[int, tuple[Person, ...]]:
+    """Case → who handed it in, by the platform, else by the roster's column `zip`.
+
+    Names like a2.zip are many people's: the column never takes a file from whoever logged in, and
+    what bears another person's name is nobody's who handed in something of his own.
+    """
+    known = {index: people for index, people in enumerate(logged_in) if people}
+    own = {
+        (person.line, cases[index].zip_name.casefold())
+        for index, people in known.items()
+        for person in people
+    }
+    seen = {line for line, _ in own}
+    so_called = Counter(
+        case.zip_name.casefold() for index, case in enumerate(cases) if index not in known
+    )
+    for index, case in enumerate(cases):
+        name = case.zip_name.casefold()
+        people = roster.find("zip", case.zip_name)
+        is_named = bool(case.arrival.members or case.arrival.platform_ids)
+        if (
+            index not in known
+            and so_called[name] == 1
+            and not any((person.line, name) in own for person in people)
+            and not (is_named and any(person.line in seen for person in people))
+        ):
+            known[index] = people
+    return known
 
 
 def _members(arrival: Arrival, people: Sequence[Person]) -> tuple[Member, ...]:

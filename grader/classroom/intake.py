@@ -41,8 +41,8 @@ def read_door(
 
     `roster` defaults to `roster.csv` in the folder, where there is one. Loose files (Gradescope
     unpacks zips) are packed again below `packed`, by default beside the folder as `<name>.packed`;
-    what has to be made for that is made for this user alone.
-    The keys of submissions depend on what lies in the folder alone.
+    what has to be made for that is made for this user alone. The keys of submissions depend on what
+    lies in the folder alone; `recognise` gives them those of earlier runs.
 
     Raises UsageError for a folder without submissions, a roster or metadata that cannot be read,
     and a place that cannot be written to.
@@ -59,7 +59,7 @@ def read_door(
     people, unread = ((), ()) if roster is None else read_roster(roster)
     known = KnownPeople(people, known=roster is not None)
     place = packed or folder.absolute().with_name(f"{folder.absolute().name}.packed")
-    cases = [identify(_case(one, assignment, place), known, assignment) for one in arrivals]
+    cases = identify([_case(one, assignment, place) for one in arrivals], known, assignment)
     cases = whole_teams(list(tell_apart(join_teams(cases))), people)
     here = {person.line for case in cases for person in case.people}
     missing = [person for person in people if person.line not in here]
@@ -145,7 +145,10 @@ def _keys(bases: Iterable[str]) -> list[str]:
 
 
 def _case_key(case: Case) -> str:
-    return _key(case.entry_number, case.platform_ids, Path(case.zip_name).stem)
+    stem = Path(case.zip_name).stem
+    folder = names_of(case.arrival.members)  # one a person; everybody's zip may be called alike
+    name = stem if folder in (None, case.arrival.path.name) else f"{folder}-{stem}"
+    return _key(case.entry_number, case.platform_ids, name)
 
 
 def _person_key(person: Person, assignment: Assignment) -> str:

@@ -6,6 +6,7 @@
 - Gradescope's bulk export: `submission_metadata.yml`, and a folder a submission named as its keys.
 - Canvas: `<name>[_LATE]_<user id>_<attachment id>_<file>`; a file that was handed in again is
   `<file>-1`.
+  In both flat kinds a person's other files are left out where that person has an archive.
 - Anything else: archives in the folder, or one folder a person.
 
 The kinds may be mixed: each thing in the folder is looked at by itself.
@@ -82,7 +83,7 @@ def read_layout(folder: Path) -> tuple[Arrival, ...]:
         )
     try:
         arrivals = _files_before_texts(tuple(_arrivals(folder)))
-        return tuple(_without_blind_names(arrivals))
+        return tuple(_without_blind_names(_archives_before_files(arrivals)))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
@@ -97,7 +98,7 @@ def _arrivals(folder: Path) -> Iterator[Arrival]:
             yield _moodle(path, match["file"], match["name"], ids)
         elif match := _CANVAS.fullmatch(path.name):
             yield _canvas(path, match)
-        elif path.suffix.lower() in _ARCHIVES:
+        elif _is_archive(path):
             yield Arrival(path, path.name)
 
 
@@ -112,7 +113,7 @@ def _from_folder(folder: Path, metadata: Mapping[str, Any]) -> Iterator[Arrival]
     else:
         about = Arrival(folder, "", members=(Member(name=folder.name),))
     files = [path for path in sorted(folder.rglob("*")) if _is_file(path)]
-    archives = [path for path in files if path.suffix.lower() in _ARCHIVES]
+    archives = [path for path in files if _is_archive(path)]
     # An archive among other files is one of them, unless it lies at the top as the student left it.
     chosen = [path for path in archives if path.parent == folder] or (
         archives if len(archives) == len(files) else []
@@ -176,6 +177,28 @@ def _files_before_texts(arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
         or _FILES_PLUGIN in _place(one)
         or one.platform_ids["moodle"] not in with_files
     )
+
+
+def _archives_before_files(arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+    """Without the report that lies beside somebody's archive: a flat download takes a person's
+    files apart, and two files look like two submissions."""
+    archived = {_account(one) for one in arrivals if _is_archive(one.path)}
+    return tuple(
+        one
+        for one in arrivals
+        if one.loose or _is_archive(one.path) or _account(one) not in archived
+    )
+
+
+def _account(arrival: Arrival) -> tuple[str, str] | None:
+    for platform in ("moodle", "canvas"):
+        if platform in arrival.platform_ids:
+            return platform, arrival.platform_ids[platform]
+    return None
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() in _ARCHIVES
 
 
 def _place(arrival: Arrival) -> str:

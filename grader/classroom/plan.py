@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,6 +12,7 @@ from grader.classroom.fingerprint import content_hash, is_there, stamp_of
 from grader.classroom.lateness import late_penalty, reckoned
 from grader.classroom.marks import total
 from grader.classroom.records import Door, Fingerprint, Setup, State, Submitted
+from grader.classroom.same_person import are_strangers, who_of
 from grader.classroom.store import Store
 from grader.errors import UsageError
 from grader.findings import found, quoted
@@ -30,14 +32,13 @@ def plan(
     """Bring the store up to what lies at the door; returns what has to be graded, in that order.
 
     `current` is what a result would rest on now (its `zip_sha256` is not looked at), `setup` what
-    is asked for; the store still holds what was asked for last time. Work that a killed run left,
-    and what was parked, is due again. Raises UsageError when the results are those of another
-    class.
+    is asked for; the store still holds what was asked for last time. The `door` has the store's
+    keys (`recognise`). Work that a killed run left, and what was parked, is due again. Raises
+    UsageError when the results are those of another class.
     """
     submitted = door.submitted
     _check_class(store, submitted)
     store.put_back()
-    store.rename(_renamed(store, submitted))
     store.enrol(door, who)
     store.note(_replaced(store, submitted))
     here = {one.key: one for one in submitted}
@@ -110,46 +111,27 @@ def charge(store: Store, assignment: Assignment) -> None:
     )
 
 
-def _renamed(store: Store, submitted: Sequence[Submitted]) -> dict[str, str]:
-    """earlier key → key of the submissions that have got another: a roster has told whose they
-    are, say. The file is the same."""
-    known = {one.key: one.zip_path for one in store.submitted()}
-    here = {one.key for one in submitted}
-    gone = {path: key for key, path in known.items() if key not in here}
-    return {
-        gone[one.zip_path]: one.key
-        for one in submitted
-        if one.key not in known and one.zip_path in gone
-    }
-
-
 def _replaced(store: Store, submitted: Sequence[Submitted]) -> dict[str, Finding]:
     """key → a finding, for submissions that are no longer at the door while another one of the
     same person is: exports would give that person the marks of both."""
     here = {one.key for one in submitted}
-    owners = {who: one for one in submitted for who in _who(one)}
+    owned: dict[tuple[str, str], list[Submitted]] = defaultdict(list)
+    for one in submitted:
+        for who in who_of(one):
+            owned[who].append(one)
     return {
-        gone.key: found(SUPERSEDED, f"is no longer there; {quoted(owners[who].zip_name)} counts")
+        gone.key: found(SUPERSEDED, f"is no longer there; {quoted(other.zip_name)} counts")
         for gone in store.submitted()
         if gone.key not in here
-        for who in _who(gone)
-        if who in owners
+        for who in who_of(gone)
+        for other in owned.get(who, ())
+        if not are_strangers(gone, other)
     }
-
-
-def _who(one: Submitted) -> set[tuple[str, str]]:
-    """What tells whose a submission is."""
-    ids = {
-        (platform, number)
-        for platform in ("moodle", "canvas")
-        for number in one.platform_ids.get(platform, "").split()
-    }
-    return ids | ({("entry", one.entry_number.casefold())} if one.entry_number else set())
 
 
 def _marks_of(one: Submitted) -> set[object]:
     """What tells a submission from those of another class: its key, its file, or whose it is."""
-    return {one.key, one.zip_path, *_who(one)}
+    return {one.key, one.zip_path, *who_of(one)}
 
 
 def _check_class(store: Store, submitted: Sequence[Submitted]) -> None:

@@ -50,7 +50,6 @@ _COLUMNS = {
     "login": "login",
     "username": "login",
     "team": "team",
-    "group": "team",
     "zip": "zip",
     "zipname": "zip",
     "filename": "zip",
@@ -205,12 +204,11 @@ def _seconds(text: str | None, path: Path, line: int) -> float | None:
 def _check_unique(people: Sequence[Person], path: Path) -> None:
     seen: dict[tuple[str, str], int] = {}
     for person in people:
-        named = {"entry number": person.entry_number, "zip": person.zip_name}
-        for what, text in (*named.items(), *person.platform_ids.items()):
+        for what, text in (("entry number", person.entry_number), *person.platform_ids.items()):
             if text is None:
                 continue
             first = seen.setdefault((what, text.casefold()), person.line)
-            if first != person.line and not (what == "zip" and person.team):
+            if first != person.line:
                 raise UsageError(
                     f"{path}:{person.line}: the {what} {text} stands already in line {first}"
                 )

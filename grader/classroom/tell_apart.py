@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from grader.classroom.cases import Case, name_of, names_of, person_of
+from grader.classroom.cases import Case, name_of, names_of, people_of
 from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.fingerprint import content_hash
 from grader.classroom.layouts import Member
@@ -17,8 +18,8 @@ from grader.findings import found, listed, quoted
 def join_teams(cases: Sequence[Case]) -> list[Case]:
     """One submission for each team: Moodle lays the same file into every member's folder.
 
-    Equal bytes alone make no team: they are a finding, unless the platform's names begin with one
-    group's name, or the roster puts the people into one team.
+    Equal bytes alone make no team: they are a finding, unless the roster puts the people into one
+    team, or Moodle writes one group's name before theirs and everybody of that group has them.
     """
     by_bytes: dict[tuple[int, str], list[int]] = defaultdict(list)
     sizes: dict[int, list[int]] = defaultdict(list)
@@ -30,18 +31,29 @@ def join_teams(cases: Sequence[Case]) -> list[Case]:
             by_bytes[size, content_hash(cases[index].zip_path)].append(index)
     dropped: set[int] = set()
     changed = list(cases)
+    groups = _groups(cases)
     for indices in by_bytes.values():
+        whole = {
+            group
+            for group, accounts in _groups([cases[index] for index in indices]).items()
+            if accounts == groups[group]
+        }
         teams: dict[str, list[int]] = defaultdict(list)
         for index in indices:
-            teams[_team(cases[index]) or f"\0{index}"].append(index)
+            group = _group(cases[index])
+            shared = _team(cases[index]) or (group if group in whole else None)
+            teams[shared or f"\0{index}"].append(index)
         for team in teams.values():
             changed[team[0]] = _merged([cases[index] for index in team])
             dropped.update(team[1:])
         first = [team[0] for team in teams.values()]
-        persons = {person_of(cases[index]) for index in first}
-        if len(persons) > 1:
-            for index in first:
-                others = [name_of(cases[other]) for other in first if other != index]
+        for index in first:
+            others = [
+                name_of(cases[other])
+                for other in first
+                if not people_of(changed[other]) & people_of(changed[index])
+            ]
+            if others:
                 changed[index] = changed[index].noting(
                     found(
                         "class.same-zip",
@@ -52,12 +64,33 @@ def join_teams(cases: Sequence[Case]) -> list[Case]:
 
 
 def _team(case: Case) -> str | None:
+    """The one team of all its people, by the roster."""
     teams = {person.team for person in case.people}
-    if len(teams) == 1 and (team := teams.pop()) is not None:
-        return team
-    name = names_of(case.arrival.members) or ""
-    if "moodle" in case.arrival.platform_ids and "-" in name:
-        return name.split("-", 1)[0].strip() or None
+    return teams.pop() if len(teams) == 1 else None
+
+
+def _groups(cases: Sequence[Case]) -> dict[str, set[str]]:
+    """Moodle's group → the accounts of its members, of these cases."""
+    accounts: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        if group := _group(case):
+            accounts[group].add(case.arrival.platform_ids["moodle"])
+    return accounts
+
+
+def _group(case: Case) -> str | None:
+    """What Moodle writes before a member's name, "Team 4-Asha Rao".
+
+    Names have hyphens, too ("Jean-Luc"), and so have groups ("Team-4"): a group has a digit or a
+    blank before its last hyphen, and no digit is left for the name.
+    """
+    if "moodle" not in case.arrival.platform_ids:
+        return None
+    words = (names_of(case.arrival.members) or "").split("-")
+    for length in range(1, len(words)):
+        group, name = "-".join(words[:length]).strip(), "-".join(words[length:])
+        if re.search(r"[\d\s]", group) and name.strip() and not re.search(r"\d", name):
+            return group
     return None
 
 
@@ -122,10 +155,7 @@ def _with_mates(case: Case, mates: Sequence[Person]) -> Case:
 
 def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:
     """Say which of a person's submissions counts: the latest, where the times are known."""
-    by_person: dict[str, list[Case]] = defaultdict(list)
-    for case in _sharing_numbers(cases):
-        by_person[person_of(case)].append(case)
-    for own in by_person.values():
+    for own in _by_person(list(_sharing_numbers(cases))):
         if len(own) == 1:
             yield own[0]
             continue
@@ -152,15 +182,31 @@ def tell_apart(cases: Sequence[Case]) -> Iterator[Case]:
             )
 
 
+def _by_person(cases: Sequence[Case]) -> list[list[Case]]:
+    """The submissions that share people, together, in the order in which they came."""
+    groups: dict[str, list[int]] = {}
+    for index, case in enumerate(cases):
+        people = people_of(case)
+        near = {number for one in people for number in groups.get(one, ())}
+        joined = sorted({*near, index})
+        for one in {who for number in joined for who in people_of(cases[number])}:
+            groups[one] = joined
+    unique = {joined[0]: joined for joined in groups.values()}
+    return [[cases[index] for index in unique[first]] for first in sorted(unique)]
+
+
 def _sharing_numbers(cases: Sequence[Case]) -> Iterator[Case]:
     """Say it where several accounts name the same entry number."""
-    by_number: dict[str, dict[str, str]] = defaultdict(dict)
+    by_number: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.entry_number:
-            by_number[case.entry_number][person_of(case)] = names_of(case.members) or case.zip_name
+            by_number[case.entry_number].append(case)
     for case in cases:
-        people = by_number.get(case.entry_number or "", {})
-        others = [name for person, name in people.items() if person != person_of(case)]
+        others = dict.fromkeys(
+            names_of(other.members) or other.zip_name
+            for other in by_number.get(case.entry_number or "", [])
+            if not people_of(other) & people_of(case)
+        )
         if not others:
             yield case
             continue
@@ -169,11 +215,12 @@ def _sharing_numbers(cases: Sequence[Case]) -> Iterator[Case]:
 
 
 def _ordered(own: Sequence[Case]) -> list[Case] | None:
-    """A person's submissions, the one that counts last; None where nothing tells.
+    """A person's submissions, the one that counts last; None where nothing tells, or where it is
+    not one of all who have a part in the others.
 
     The roster's word on a zip is worth more than times.
     """
-    named = [case for case in own if any(p.zip_name == case.zip_name for p in case.people)]
+    named = [case for case in own if _is_named(case)]
     times = [(case.arrival.submitted_at, case) for case in own]
     known = [(at, case) for at, case in times if at is not None]
     if len(known) == len(own) and len({at for at, _ in known}) == len(own):
@@ -186,4 +233,11 @@ def _ordered(own: Sequence[Case]) -> list[Case] | None:
         return None
     if len(named) == 1:
         ordered = [case for case in ordered if case is not named[0]] + named
-    return ordered
+    everybody = frozenset[str]().union(*map(people_of, own))
+    return ordered if people_of(ordered[-1]) == everybody else None
+
+
+def _is_named(case: Case) -> bool:
+    """Whether the roster's column `zip` names this file of its person's."""
+    wanted = {person.zip_name.casefold() for person in case.people if person.zip_name}
+    return case.zip_name.casefold() in wanted

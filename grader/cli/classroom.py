@@ -44,7 +44,7 @@ from grader.findings import listed
 if TYPE_CHECKING:
     from grader.classroom.grade_class import Standing, Workers
     from grader.classroom.marks import Misfit
-    from grader.classroom.records import Absent
+    from grader.classroom.records import Absent, Submitted
 
 _QUIET_SECONDS = 60.0
 WORKERS = click.option(
@@ -156,6 +156,7 @@ def class_(
         door = read_door(setup.submissions, definition, setup.roster, packed=results / "packed")
     if door.unread:
         click.echo(f"columns of the roster that are not used: {listed(door.unread, 12)}")
+    _say_teams(door.submitted)
     _say_roster(results, setup)
     with _shown(results) as display:
         outcome = grade_class(results, setup, door, chosen, display.tell, force=force)
@@ -387,6 +388,17 @@ def _say_roster(results: Path, now: Setup) -> None:
                 f"the roster of before is not given: names and lateness are without {before}",
                 err=True,
             )
+
+
+def _say_teams(submitted: Sequence[Submitted]) -> None:
+    """Say who shares a submission: a roster that joins the wrong people is seen here."""
+    teams = [
+        f"{one.name} ({one.zip_name})"
+        for one in submitted
+        if "class.team" in {finding.code for finding in one.findings}
+    ]
+    if teams:
+        click.echo(f"handed in by several people together: {listed(teams, 12)}")
 
 
 def _say_absent(absent: Sequence[Absent]) -> None:

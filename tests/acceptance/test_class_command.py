@@ -336,10 +336,13 @@ def test_what_a_roster_said_does_not_go_away_in_silence(
     for path in sorted(submissions.iterdir())[1:]:
         path.unlink()
     roster = tmp_path / "people.csv"
-    roster.write_text("entry_number,name,Late (hours)\n2023AIB2001,Asha,3\n", "utf-8")
+    roster.write_text(
+        "entry_number,name,Late (hours),team\n2023AIB2001,Asha,3,4\n2023AIB2999,Bela,3,4\n", "utf-8"
+    )
     first = grader(*arguments, "--roster", roster)
     again = grader(*arguments)
     assert (first.returncode, again.returncode) == (0, 0)
     assert "not used: Late (hours)" in first.stdout
+    assert "by several people together: Asha, Bela (" in first.stdout
     assert "without" not in first.stderr
     assert f"lateness are without {roster}" in again.stderr

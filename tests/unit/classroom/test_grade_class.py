@@ -19,7 +19,7 @@ from grader.assignments.load import load_assignment
 from grader.classroom import grade_class as module
 from grader.classroom.course import Course, bundle, contents_of, is_here, lay_out
 from grader.classroom.engine import Engine
-from grader.classroom.final_marks import SUPERSEDED, counting
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED, counting
 from grader.classroom.grade_class import Workers, alone_in, grade_class, regrade
 from grader.classroom.lateness import reckoned
 from grader.classroom.progress import Progress
@@ -27,6 +27,7 @@ from grader.classroom.records import Absent, Adjustment, Door, Setup, Submitted,
 from grader.classroom.run_lock import only_run, who_runs
 from grader.classroom.store import open_store
 from grader.errors import TruthError, UsageError
+from grader.findings import found
 from grader.stages.load_truth import load_truth, truth_masks
 from tests.unit.classroom.fake_class import ASSIGNMENT, FakeEngine, hand_in
 
@@ -329,6 +330,58 @@ def test_who_has_handed_in_before_is_not_told_to_have_handed_in_nothing(
     door = Door((second,), (Absent("a", "a", "Asha Rao"), Absent("d", "d", "Ben Ito")))
     standing = grade_class(tmp_path / "results", setup, door, Workers(), _silent)
     assert (standing.gone, [one.name for one in standing.absent]) == (("a",), ["Ben Ito"])
+
+
+def test_one_of_two_is_decided_for_when_the_other_is_taken_away(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, other = hand_in(tmp_path / "in", CLASS)
+    undecided = found(UNDECIDED, "nothing says which one counts")
+    two = [
+        replace(one, entry_number="2023AIB2001", findings=(undecided,)) for one in (first, second)
+    ]
+    _graded(tmp_path, masks, (*two, other))
+    with open_store(tmp_path / "results") as store:
+        assert len(counting(store.entries()).undecided) == 2
+    _graded(tmp_path, masks, (replace(two[1], findings=()), other))
+    with open_store(tmp_path / "results") as store:
+        chosen = counting(store.entries())
+    assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
+    assert [one.submitted.key for one in chosen.superseded] == ["a"]
+    assert not chosen.undecided
+
+
+def test_what_is_gone_from_gradescope_counts_no_more_beside_the_same_address(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    first, second, other = (
+        replace(one, entry_number=None, platform_ids={"gradescope": str(number)}, email=email)
+        for one, number, email in zip(
+            hand_in(tmp_path / "in", CLASS),
+            (9, 12, 20),
+            ("a@x.org", "b@x.org, A@x.org", "c@x.org"),
+            strict=True,
+        )
+    )
+    _graded(tmp_path, masks, (first, other))
+    _graded(tmp_path, masks, (second, other))
+    with open_store(tmp_path / "results") as store:
+        chosen = counting(store.entries())
+    assert [one.submitted.key for one in chosen.superseded] == ["a"]
+    assert [one.submitted.key for one in chosen.entries] == ["b", "c"]
+
+
+def test_what_is_gone_counts_on_beside_somebody_else_s_of_the_same_number(
+    tmp_path: Path, masks: Path, courses: list[Course]
+) -> None:
+    """Asha mistypes her zip's name: Bela's marks, whose zip has gone, stay."""
+    bela, asha, other = hand_in(tmp_path / "in", CLASS)
+    bela = replace(bela, entry_number="2023AIB2002", platform_ids={"moodle": "102"})
+    asha = replace(asha, entry_number="2023AIB2002", platform_ids={"moodle": "101"})
+    _graded(tmp_path, masks, (bela, other))
+    _graded(tmp_path, masks, (asha, other))
+    with open_store(tmp_path / "results") as store:
+        assert not counting(store.entries()).superseded
 
 
 def test_what_was_left_out_is_made_up_for_when_it_is_asked_for(

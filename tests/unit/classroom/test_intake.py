@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from grader.assignments.load import load_assignment
 from grader.classroom import intake
+from grader.classroom.final_marks import SUPERSEDED, UNDECIDED
 from grader.classroom.intake import read_door
 from grader.classroom.records import Submitted
 from grader.classroom.submission_row import submitted_of, values_of
@@ -131,6 +132,48 @@ def test_a_moodle_team_is_one_submission_of_several_people(tmp_path: Path) -> No
     assert _codes(found) == ["class.team"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Team-1-Asha Rao", "Team-2-Bela Roy"),  # two groups with a hyphen
+        ("Jean-Luc P", "Jean-Marc D"),  # and no group at all
+        ("Asha-Devi Rao", "Asha-Rani Roy"),
+    ],
+)
+def test_a_hyphen_makes_no_team(tmp_path: Path, names: tuple[str, str]) -> None:
+    for number, name in enumerate(names, 101):
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", {"x.py": "the same"})
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.same-zip"]] * 2
+
+
+def test_a_hyphen_in_a_team_s_name_or_in_a_member_s_parts_no_team(tmp_path: Path) -> None:
+    for number, name in enumerate(("Team-1-Asha Rao", "Team-1-Jean-Luc P"), 101):
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", {"x.py": "the same"})
+    (found,) = read_submissions(tmp_path, A2)
+    assert found.platform_ids["moodle"] == "101 102"
+
+
+def test_who_shares_a_prefix_but_not_its_file_is_in_no_team(tmp_path: Path) -> None:
+    """Of a tutorial group only two have the same file: Moodle gives a team's to every member."""
+    for number, name in enumerate(("Lab 1-Asha Rao", "Lab 1-Bela Roy", "Lab 1-Cid Noor"), 101):
+        content = {"x.py": "Cid's own" if number == 103 else "the same"}
+        _zip(tmp_path / f"{name}_{number}_assignsubmission_file" / "a.zip", content)
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.same-zip"]] * 2 + [[]]
+
+
+def test_a_column_group_makes_no_team(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2023AIB2001.zip")
+    roster = _roster(
+        tmp_path, "Roll No,Name,Group\n2023AIB2001,Asha Rao,G1\n2023AIB2002,Bela Roy,G1\n"
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    assert [one.name for one in door.submitted] == ["Asha Rao"]
+    assert [one.name for one in door.absent] == ["Bela Roy"]
+    assert door.unread == ("Group",)
+
+
 def test_a_team_of_the_roster(tmp_path: Path) -> None:
     for name, number in (("Asha Rao", 101), ("Ben Ito", 102)):
         _zip(
@@ -234,6 +277,23 @@ def test_canvas(tmp_path: Path) -> None:
     assert found["canvas-4712"].late_seconds is None
 
 
+def test_a_report_beside_the_zip_in_a_flat_download_is_no_second_submission(tmp_path: Path) -> None:
+    _zip(tmp_path / "raoasha_4711_90001_2023AIB2001.zip")
+    _zip(tmp_path / "Bela Roy_102_assignsubmission_file_2023AIB2002.zip")
+    for name in (
+        "raoasha_4711_90002_report.pdf",
+        "Bela Roy_102_assignsubmission_file_report.pdf",
+        "itoben_4712_90003_report.pdf",  # all that he handed in
+    ):
+        (tmp_path / name).write_text("the same report")
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert {key: (one.zip_name, _codes(one)) for key, one in found.items()} == {
+        "2023AIB2001": ("2023AIB2001.zip", []),
+        "2023AIB2002": ("2023AIB2002.zip", []),
+        "canvas-4712": ("report.pdf", []),
+    }
+
+
 # --------------------------------------------------------------------------- the roster
 
 
@@ -307,6 +367,79 @@ def test_a_wrong_roster_is_refused_with_its_line(tmp_path: Path, text: str, says
         read_submissions(tmp_path / "in", A2, _roster(tmp_path, text))
 
 
+def test_a_folder_named_after_an_entry_number_is_on_the_roster(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "2023AIB2001" / "work.zip")
+    roster = _roster(tmp_path, "entry_number,name\n2023AIB2001,Asha Rao\n")
+    door = read_door(tmp_path / "in", A2, roster)
+    assert [(one.key, one.name, _codes(one)) for one in door.submitted] == [
+        ("2023AIB2001", "Asha Rao", [])
+    ]
+    assert door.absent == ()
+
+
+def test_the_column_zip_chooses_among_one_s_own_files_alone(tmp_path: Path) -> None:
+    for place in ("Asha Rao_101", "Bela Roy_102", "Zed_109"):
+        _zip(tmp_path / "in" / f"{place}_assignsubmission_file" / "a2.zip", {"x.py": place})
+    _zip(tmp_path / "in" / "Asha Rao_101_assignsubmission_file" / "a2-final.zip")
+    roster = _roster(
+        tmp_path,
+        "entry_number,name,zip\n2023AIB2001,Asha Rao,A2.zip\n2023AIB2002,Bela Roy,a2.zip\n",
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    found = _by_key(door.submitted)
+    assert {key: (one.name, one.zip_path.name, _codes(one)) for key, one in found.items()} == {
+        "2023AIB2001": ("Asha Rao", "a2.zip", ["class.resubmitted"]),
+        "2023AIB2001-2": ("Asha Rao", "a2-final.zip", ["class.superseded"]),
+        "2023AIB2002": ("Bela Roy", "a2.zip", []),
+        "moodle-109": ("Zed", "a2.zip", ["class.unknown-person"]),  # on no roster, and nobody else
+    }
+    assert door.absent == ()
+
+
+def test_the_column_zip_says_whose_a_file_is_where_nothing_else_does(tmp_path: Path) -> None:
+    _zip(tmp_path / "in" / "final.zip")
+    _zip(tmp_path / "in" / "raoasha_4711_90001_final_asha.zip")  # Canvas's name of her
+    _zip(tmp_path / "in" / "team.zip")
+    _zip(tmp_path / "in" / "shared.zip")
+    roster = _roster(
+        tmp_path,
+        "name,email,team,zip\nAsha Devi Rao,asha@x.org,,final_asha.zip\nBela Roy,,,final.zip\n"
+        "Cid Noor,,4,team.zip\nDivya Nair,,4,team.zip\nEla Das,,,shared.zip\nFarid,,,shared.zip\n",
+    )
+    door = read_door(tmp_path / "in", A2, roster)
+    assert {one.zip_name: one.name for one in door.submitted} == {
+        "final.zip": "Bela Roy",
+        "final_asha.zip": "Asha Devi Rao",
+        "team.zip": "Cid Noor, Divya Nair",
+        "shared.zip": None,  # two say so, and share no team
+    }
+    assert [one.name for one in door.absent] == ["Ela Das", "Farid"]
+
+
+@given(
+    own=st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3, unique=True), max_size=4),
+    wanted=st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=4, max_size=4),
+)
+def test_no_column_takes_a_file_from_whoever_logged_in(
+    tmp_path_factory: pytest.TempPathFactory, own: list[list[str]], wanted: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("alike")
+    people = ["Asha", "Bela", "Cid", "Divya"]
+    for person, files in zip(people, own, strict=False):
+        for name in files:
+            number = 101 + people.index(person)
+            _zip(
+                folder / "in" / f"{person}_{number}_assignsubmission_file" / f"{name}.zip",
+                {"of": f"{person} {name}"},
+            )
+    if not any(own):
+        return
+    rows = zip(people, wanted, strict=True)
+    roster = _roster(folder, "name,zip\n" + "".join(f"{name},{file}.zip\n" for name, file in rows))
+    for one in read_submissions(folder / "in", A2, roster):
+        assert one.zip_path.parent.name.startswith(f"{one.name}_")
+
+
 # --------------------------------------------------------------------------- what does not fit
 
 
@@ -350,6 +483,79 @@ def test_two_accounts_that_name_one_number_are_two_people(tmp_path: Path) -> Non
     found = _by_key(read_submissions(tmp_path, A2))
     assert [one.name for one in found.values()] == ["Asha Rao", "Ben Ito"]
     assert [_codes(one) for one in found.values()] == [["class.entry-shared"]] * 2
+
+
+def test_a_platform_s_folder_and_a_mailed_zip_of_one_person_are_told_to_be_two(
+    tmp_path: Path,
+) -> None:
+    _zip(tmp_path / "in" / "Asha Rao_101_assignsubmission_file" / "2023AIB2001.zip")
+    _zip(tmp_path / "in" / "2023AIB2001_new.zip")
+    text = "Identifier,ID number,Full name{}\nParticipant 101,2023AIB2001,Asha Rao{}\n"
+    roster = _roster(tmp_path, text.format("", ""))
+    found = read_submissions(tmp_path / "in", A2, roster)
+    assert [_codes(one) for one in found] == [["class.two-submissions"]] * 2
+    roster = _roster(tmp_path, text.format(",zip", ",2023AIB2001_new.zip"))
+    decided = _by_key(read_submissions(tmp_path / "in", A2, roster))
+    assert decided["2023AIB2001"].zip_name == "2023AIB2001_new.zip"
+    assert _codes(decided["2023AIB2001-2"]) == ["class.superseded"]
+
+
+def _gradescope(folder: Path, submitters: Mapping[int, list[str]]) -> None:
+    """Submissions (number → who, by address), one an hour."""
+    records = []
+    for number, people in submitters.items():
+        _zip(folder / f"submission_{number}" / "a.zip", {"evaluate.py": f"{number}"})
+        named = "".join(f"  - :name: {one}\n    :email: {one}@x.org\n" for one in people)
+        records.append(
+            f"submission_{number}:\n  :submitters:\n{named}"
+            f"  :created_at: 2025-03-01 {number}:00:00 Z\n"
+        )
+    (folder / "submission_metadata.yml").write_text("".join(records), "utf-8")
+
+
+def test_gradescope_s_submitters_are_known_by_their_addresses(tmp_path: Path) -> None:
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["bela", "asha"], 13: ["cid"]})
+    found = _by_key(read_submissions(tmp_path, A2))
+    assert {key: _codes(one) for key, one in found.items()} == {
+        "gradescope-11": ["class.superseded"],
+        "gradescope-12": ["class.resubmitted"],
+        "gradescope-13": [],
+    }
+
+
+def test_a_later_submission_of_one_member_does_not_take_the_team_s_from_the_other(
+    tmp_path: Path,
+) -> None:
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["asha"]})
+    found = read_submissions(tmp_path, A2)
+    assert [_codes(one) for one in found] == [["class.two-submissions"]] * 2
+    _gradescope(tmp_path, {11: ["asha", "bela"], 12: ["asha"], 13: ["bela", "asha"]})
+    codes = [_codes(one) for one in read_submissions(tmp_path, A2)]
+    assert codes == [["class.superseded"]] * 2 + [["class.resubmitted"]]
+
+
+@given(
+    teams=st.lists(
+        st.lists(st.sampled_from(["asha", "bela", "cid", "divya"]), min_size=1, unique=True),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_nobody_gets_the_marks_of_two_submissions(
+    tmp_path_factory: pytest.TempPathFactory, teams: list[list[str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("teams")
+    _gradescope(folder, dict(enumerate(teams, 11)))
+    found = read_submissions(folder, A2)
+    out = {SUPERSEDED, UNDECIDED}
+    people = [
+        name for one in found if not out & set(_codes(one)) for name in (one.name or "").split(", ")
+    ]
+    assert len(people) == len(set(people)), "nobody has two that count"
+    told = {
+        name for one in found if UNDECIDED in _codes(one) for name in (one.name or "").split(", ")
+    }
+    assert {*people, *told} == {name for team in teams for name in team}, "nobody is dropped"
 
 
 def test_the_same_bytes_twice_are_nothing_to_decide(tmp_path: Path) -> None:
