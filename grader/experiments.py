@@ -34,7 +34,7 @@ from grader.model import (
     Truth,
     TruthItem,
 )
-from grader.networks.declared_norm import declared_norm
+from grader.networks.declared_norm import declared_norm, kept_under
 from grader.readers.json_file import parse_json
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected
@@ -221,15 +221,26 @@ class _Experiments:
         """The normalisation that the student names, in the checkpoint or in a JSON beside it."""
         assert state.loaded is not None
         assert state.path is not None
-        said = declared_norm(state.loaded.metadata)
+        said = declared_norm(state.loaded.metadata, state.spec.id)
         if said is not None:
             return said
-        beside = PurePosixPath(state.path).with_name(_METADATA).as_posix()
+        beside = PurePosixPath(state.path).with_name(_METADATA)
         try:
-            value = parse_json(read_regular_file(self.layout.top / beside, _MAX_METADATA_BYTES))
+            data = read_regular_file(self.layout.top / beside.as_posix(), _MAX_METADATA_BYTES)
+            value = parse_json(data)
         except (RefusedFileError, ValueError):
             return None
-        return declared_norm(value) if isinstance(value, dict) else None
+        # One file beside several checkpoints: the last training may have left it, so that it only
+        # speaks of a checkpoint that it names.
+        together = {
+            path
+            for spec in self.assignment.experiments
+            if (path := self.layout.roles.get(spec.role)) is not None
+            and PurePosixPath(path).parent == beside.parent
+        }
+        if len(together) > 1 and not kept_under(state.spec.id, value):
+            return None
+        return declared_norm(value, state.spec.id)
 
     def _other_norm(self, state: _State) -> IndependentEvaluation | None:
         """The evaluation as another kind of normalisation, where that surely explains more.
