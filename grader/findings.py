@@ -982,6 +982,11 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "put the assignment's normalisation after each convolution",
     ),
+    "checkpoint.no-statistics": Entry(
+        "Batch normalisation without its running statistics",
+        _WARNING,
+        "keep the running mean and variance as buffers (register_buffer), so that they are saved",
+    ),
     "checkpoint.mixed-norm": Entry(
         "Several kinds of normalisation in one network",
         _WARNING,

@@ -443,6 +443,62 @@ def test_of_look_alikes_only_what_the_assignment_allows_is_tried(course: Course)
     assert evaluation.agreement == 1.0
 
 
+@pytest.mark.parametrize(
+    ("norm", "form"),
+    [
+        ("bare-instance", "instance, without scale and shift"),
+        ("bare-group", "4 groups, without scale and shift"),
+        ("none", "none"),
+    ],
+)
+def test_predictions_tell_layers_without_tensors_apart(
+    course: Course, norm: str, form: str
+) -> None:
+    network = balanced(course, replace(PLAN, norm=norm))
+    spec = replace(only("half"), constraints={"norm": ["none", "instance", "layer", "group"]})
+    evaluation, _ = evaluate(course, network, course.labels(network), spec)
+    assert evaluation.agreement == 1.0
+    rows = {row["form"]: row for row in evaluation.candidates}
+    assert rows[form]["agreement"] == 1.0
+    assert evaluation.shape.norm == norm.removeprefix("bare-")
+    # What is no question of the assignment's is not tried.
+    evaluation, _ = evaluate(course, network, course.labels(network), only("half"))
+    assert [row["form"] for row in evaluation.candidates] == ["none"]
+
+
+@pytest.mark.parametrize("norm", ["batch", "tracking-instance"])
+def test_running_variances_tell_batch_from_instance_normalisation(
+    course: Course, norm: str
+) -> None:
+    network = balanced(course, replace(PLAN, norm=norm)).train()
+    batch = torch.cat([F.interpolate(x[None], 24) for x in course.tensors("half")])
+    with torch.no_grad():
+        for _ in range(60):  # running statistics move by a tenth at a time
+            network(batch)
+    spec = replace(only("half"), constraints={"norm": ["instance"]})
+    evaluation, (finding,) = evaluate(course, network.eval(), course.labels(network), spec)
+    assert evaluation.agreement == 1.0
+    if norm == "batch":
+        assert finding.code == "checkpoint.wrong-norm"
+        assert "running variances" in finding.message
+        assert evaluation.shape.norm == "batch"
+    else:
+        assert finding.code == "checkpoint.norm-told-by-behaviour"
+        assert evaluation.shape.norm == "instance"
+    spec = replace(only("half"), constraints={"norm": ["batch"]})
+    evaluation, findings = evaluate(course, network, course.labels(network), spec)
+    assert evaluation.shape.norm == "batch"
+    assert findings == []
+
+
+def test_running_variances_of_other_images_tell_nothing(course: Course) -> None:
+    network = balanced(course)  # random running statistics
+    spec = replace(only("half"), constraints={"norm": ["instance"]})
+    evaluation, (finding,) = evaluate(course, network, course.labels(network), spec)
+    assert finding.code == "checkpoint.norm-told-by-behaviour"
+    assert evaluation.shape.norm == "instance"
+
+
 # --------------------------------------------------------------------------- what cannot be run
 
 
