@@ -390,7 +390,7 @@ class _Experiments:
         if run is None or path is None:
             return None, ()
         items, folder = self.few_images(_MAPPED_IMAGES)
-        outputs = randomise_weights(
+        outputs, reason = randomise_weights(
             self.layout,
             path,
             run,
@@ -408,7 +408,7 @@ class _Experiments:
             maps = load_reader(output.reader)(outputs, output, expected).value
         if maps:
             return maps, ()
-        message = "with weights drawn anew the program left no maps"
+        message = reason or "with weights drawn anew the program left no maps"
         return None, (found("result.heatmaps-not-tested", message, path=path),)
 
 

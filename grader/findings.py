@@ -1188,7 +1188,7 @@ CATALOGUE: dict[str, Entry] = {
     "result.heatmaps-not-tested": Entry(
         "Heatmaps could not be held against other weights",
         _NOTE,
-        "the checkpoint has to be a plain state_dict for this test",
+        "save tensors in dictionaries, as state_dict() gives them, and no whole module",
     ),
     # ---- similar: what was compared with other submissions (similarity/source/)
     "similar.no-source": Entry(
