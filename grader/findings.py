@@ -1028,9 +1028,9 @@ CATALOGUE: dict[str, Entry] = {
         "hand in the very checkpoint that made the predictions, and preprocess as in training",
     ),
     "checkpoint.class-order": Entry(
-        "The network's outputs stand in another order than the alphabet",
+        "The network's outputs stand in another order than the assignment's classes",
         _NOTE,
-        "sort the class names, as torchvision's ImageFolder does, or save them beside the weights",
+        "number the classes in the assignment's order, or save their names beside the weights",
     ),
     "checkpoint.training-mode": Entry(
         "The predictions look as if the network was in training mode",

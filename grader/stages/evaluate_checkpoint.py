@@ -26,7 +26,13 @@ from grader.model import (
     TruthItem,
 )
 from grader.networks.check_weights import check_weights
-from grader.networks.class_order import ClassOrder, consistency, known_orders, label_key
+from grader.networks.class_order import (
+    ClassOrder,
+    consistency,
+    course_order,
+    known_orders,
+    label_key,
+)
 from grader.networks.classify import Classifier
 from grader.networks.prepare_image import at_side, decode_image, normalise_pixels, resize_image
 from grader.networks.read_shape import ReadNetwork, read_shape
@@ -198,8 +204,8 @@ def _orders(
     if num_classes < len(truth.classes):
         return (ClassOrder("numbers", numbers),)
     # Outputs that no class needs, as of r + 1: they come last, or the labels tell otherwise.
-    surplus = (*sorted(truth.classes), *numbers[len(truth.classes) :])
-    return (ClassOrder("the alphabet", surplus),)
+    order = course_order(truth.classes)
+    return (replace(order, names=(*order.names, *numbers[len(order.names) :])),)
 
 
 @dataclass(frozen=True, slots=True)
