@@ -212,6 +212,8 @@ class _Experiments:
                 f"labels, expected {_any_of(allowed)}"
             )
             noted = (found("checkpoint.wrong-norm", message, path=state.path),)
+            # What would be missing, were it batch normalisation.
+            state.findings = [f for f in state.findings if f.code != "checkpoint.no-statistics"]
         elif said is not None and not is_told:
             # the predictions tell nothing that the student's own word has not said
             noted = tuple(one for one in noted if one.code != "checkpoint.norm-told-by-behaviour")
