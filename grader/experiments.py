@@ -16,6 +16,7 @@ from typing import Any
 from grader.findings import found, listed
 from grader.metrics.evidence import HeatmapMetric
 from grader.metrics.load import load_metric
+from grader.metrics.wilson import wilson_interval
 from grader.model import (
     Assignment,
     CaseRun,
@@ -34,7 +35,7 @@ from grader.model import (
     Truth,
     TruthItem,
 )
-from grader.networks.declared_norm import declared_norm
+from grader.networks.declared_norm import declared_norm, kept_under
 from grader.readers.json_file import parse_json
 from grader.readers.load import load_reader
 from grader.readers.reading import Expected
@@ -61,7 +62,6 @@ _METADATA = "metadata.json"
 _MAX_METADATA_BYTES = 1 << 20
 # Below this agreement another kind of normalisation is looked for in the weights.
 _DISAGREES = 0.9
-_LOOK_ALIKE = ("instance", "layer", "group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,10 @@ class _Experiments:
         labels = None if state.outputs is None else state.outputs.labels
         is_told = any(finding.code == "checkpoint.wrong-norm" for finding in state.findings)
         state.evaluation, noted = evaluate_checkpoint(
-            state.loaded, _of_any_norm(spec) if is_told else spec, self.truth, labels
+            state.loaded,
+            _of_norms(spec, state.loaded.norms) if is_told else spec,
+            self.truth,
+            labels,
         )
         other = None if is_told else self._other_norm(state)
         if other is not None:
@@ -209,6 +212,8 @@ class _Experiments:
                 f"labels, expected {_any_of(allowed)}"
             )
             noted = (found("checkpoint.wrong-norm", message, path=state.path),)
+            # What would be missing, were it batch normalisation.
+            state.findings = [f for f in state.findings if f.code != "checkpoint.no-statistics"]
         elif said is not None and not is_told:
             # the predictions tell nothing that the student's own word has not said
             noted = tuple(one for one in noted if one.code != "checkpoint.norm-told-by-behaviour")
@@ -221,36 +226,52 @@ class _Experiments:
         """The normalisation that the student names, in the checkpoint or in a JSON beside it."""
         assert state.loaded is not None
         assert state.path is not None
-        said = declared_norm(state.loaded.metadata)
+        said = declared_norm(state.loaded.metadata, state.spec.id)
         if said is not None:
             return said
-        beside = PurePosixPath(state.path).with_name(_METADATA).as_posix()
+        beside = PurePosixPath(state.path).with_name(_METADATA)
         try:
-            value = parse_json(read_regular_file(self.layout.top / beside, _MAX_METADATA_BYTES))
+            data = read_regular_file(self.layout.top / beside.as_posix(), _MAX_METADATA_BYTES)
+            value = parse_json(data)
         except (RefusedFileError, ValueError):
             return None
-        return declared_norm(value) if isinstance(value, dict) else None
+        # One file beside several checkpoints: the last training may have left it, so that it only
+        # speaks of a checkpoint that it names.
+        together = {
+            path
+            for spec in self.assignment.experiments
+            if (path := self.layout.roles.get(spec.role)) is not None
+            and PurePosixPath(path).parent == beside.parent
+        }
+        if len(together) > 1 and not kept_under(state.spec.id, value):
+            return None
+        return declared_norm(value, state.spec.id)
 
     def _other_norm(self, state: _State) -> IndependentEvaluation | None:
         """The evaluation as another kind of normalisation, where that surely explains more.
 
-        Instance, layer and group normalisation store the same tensors: which one a checkpoint was
-        trained with shows only in what it predicts.
+        Instance, layer and group normalisation store the same tensors, or none at all: which one a
+        checkpoint was trained with shows only in what it predicts.
         """
         from grader.stages.evaluate_checkpoint import evaluate_checkpoint  # noqa: PLC0415
 
         now, loaded = state.evaluation, state.loaded
-        if now is None or loaded is None or loaded.shape is None or state.outputs is None:
+        labels = None if state.outputs is None else state.outputs.labels
+        if now is None or loaded is None or labels is None or now.agreement is None:
             return None
-        agreement = now.agreement
-        if loaded.shape.norm != "unknown" or agreement is None or agreement >= _DISAGREES:
+        others = [norm for norm in loaded.norms if norm not in _allowed_norms(state.spec)]
+        # Beside running statistics, what instance normalisation explains may be training mode.
+        if not others or loaded.norms[0] == "batch" or now.agreement >= _DISAGREES:
             return None
-        other, _ = evaluate_checkpoint(
-            loaded, _of_any_norm(state.spec), self.truth, state.outputs.labels
+        other, _ = evaluate_checkpoint(loaded, _of_norms(state.spec, others), self.truth, labels)
+        if other is None or other.agreement is None or other.agreement < _DISAGREES:
+            return None
+        count = sum(name in labels for name in now.labels)
+        (low, _), (_, high) = (
+            wilson_interval(round(agreement * count), count)
+            for agreement in (other.agreement, now.agreement)
         )
-        if other is None or other.agreement is None or other.shape.norm == now.shape.norm:
-            return None
-        return other if other.agreement >= max(_DISAGREES, agreement) else None
+        return other if low > high else None
 
     def trace(self, state: _State) -> None:
         """Which layers are really computed; in an experiment of own layers, none ready-made."""
@@ -371,7 +392,7 @@ class _Experiments:
         if run is None or path is None:
             return None, ()
         items, folder = self.few_images(_MAPPED_IMAGES)
-        outputs = randomise_weights(
+        outputs, reason = randomise_weights(
             self.layout,
             path,
             run,
@@ -389,7 +410,7 @@ class _Experiments:
             maps = load_reader(output.reader)(outputs, output, expected).value
         if maps:
             return maps, ()
-        message = "with weights drawn anew the program left no maps"
+        message = reason or "with weights drawn anew the program left no maps"
         return None, (found("result.heatmaps-not-tested", message, path=path),)
 
 
@@ -403,9 +424,9 @@ def _any_of(norms: Sequence[str]) -> str:
     return f"{' or '.join(norms)} normalisation"
 
 
-def _of_any_norm(spec: CheckpointSpec) -> CheckpointSpec:
-    """As `spec`, but what the weights leave open may be any of those that look alike."""
-    return replace(spec, constraints={**spec.constraints, "norm": list(_LOOK_ALIKE)})
+def _of_norms(spec: CheckpointSpec, norms: Sequence[str]) -> CheckpointSpec:
+    """As `spec`, but what the weights leave open may be any of `norms`."""
+    return replace(spec, constraints={**spec.constraints, "norm": list(norms)})
 
 
 def _accuracy(evaluation: IndependentEvaluation | None) -> float:

@@ -992,6 +992,11 @@ CATALOGUE: dict[str, Entry] = {
         _WARNING,
         "put the assignment's normalisation after each convolution",
     ),
+    "checkpoint.no-statistics": Entry(
+        "Batch normalisation without its running statistics",
+        _WARNING,
+        "keep the running mean and variance as buffers (register_buffer), so that they are saved",
+    ),
     "checkpoint.mixed-norm": Entry(
         "Several kinds of normalisation in one network",
         _WARNING,
@@ -1033,9 +1038,9 @@ CATALOGUE: dict[str, Entry] = {
         "hand in the very checkpoint that made the predictions, and preprocess as in training",
     ),
     "checkpoint.class-order": Entry(
-        "The network's outputs stand in another order than the alphabet",
+        "The network's outputs stand in another order than the assignment's classes",
         _NOTE,
-        "sort the class names, as torchvision's ImageFolder does, or save them beside the weights",
+        "number the classes in the assignment's order, or save their names beside the weights",
     ),
     "checkpoint.training-mode": Entry(
         "The predictions look as if the network was in training mode",
@@ -1193,7 +1198,7 @@ CATALOGUE: dict[str, Entry] = {
     "result.heatmaps-not-tested": Entry(
         "Heatmaps could not be held against other weights",
         _NOTE,
-        "the checkpoint has to be a plain state_dict for this test",
+        "save tensors in dictionaries, as state_dict() gives them, and no whole module",
     ),
     # ---- similar: what was compared with other submissions (similarity/source/)
     "similar.no-source": Entry(

@@ -453,7 +453,8 @@ class ResNetShape:
 
     `widths`: filters per stage; `shortcut`: "projection", "zero-padding" or "unknown";
     `norm`: "batch", "instance", "batch-instance", "layer", "group" or "none"; "unknown" where only
-    a scale and a shift are stored, as instance, layer and group normalisation all do.
+    a scale and a shift are stored, as instance, layer and group normalisation all do. It is what
+    the tensors look like, and in an evaluation what explained the labels.
     """
 
     n: int
@@ -483,6 +484,7 @@ class LoadedCheckpoint:
     findings: tuple[Finding, ...]
     module_classes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    norms: tuple[str, ...] = ()  # every kind of normalisation that the tensors may be
 
 
 # --------------------------------------------------------------------------- results

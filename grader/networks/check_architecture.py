@@ -10,6 +10,7 @@ from grader.findings import found, listed
 from grader.model import Finding, ResNetShape
 from grader.networks.read_shape import ReadLayers
 
+_WITHOUT_STATISTICS = "a scale and a shift without running statistics"
 _Check = Callable[[ReadLayers, ResNetShape, Any], list[Finding]]
 
 
@@ -135,17 +136,19 @@ def _check_shortcut(layers: ReadLayers, shape: ResNetShape, wanted: Any) -> list
 
 
 def _check_norm(layers: ReadLayers, shape: ResNetShape, wanted: Any) -> list[Finding]:
-    allowed = _as_list(wanted)
-    look_alike = {"instance", "layer", "group"}
-    if shape.norm in allowed or (shape.norm == "unknown" and look_alike & set(allowed)):
-        return []
+    allowed = set(_as_list(wanted)) & set(layers.norms)
     norm = layers.stem.norm
     tensor = layers.stem.weight if norm is None else norm.names[0]
+    if allowed:
+        # What look-alikes are is told from the predictions.
+        if allowed != {"batch"} or norm is None or norm.mean is not None:
+            return []
+        return [_wrong("no-statistics", tensor, _WITHOUT_STATISTICS, "a running mean and variance")]
     seen = {
         "none": "no normalisation",
-        "unknown": "a scale and a shift without running statistics",
+        "unknown": _WITHOUT_STATISTICS,
     }.get(shape.norm, f"{shape.norm} normalisation")
-    return [_wrong("wrong-norm", tensor, seen, f"{' or '.join(allowed)} normalisation")]
+    return [_wrong("wrong-norm", tensor, seen, f"{' or '.join(_as_list(wanted))} normalisation")]
 
 
 def _as_list(wanted: Any) -> list[str]:

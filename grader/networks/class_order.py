@@ -1,8 +1,9 @@
 """Which class does each output of a network stand for?
 
-The course's order is the alphabet's, as of sorted folder names. A network that was trained with
-its classes in another order is right under that order only; where nobody wrote it down, the
-student's own predictions tell it, if there are enough images of each class to check the guess.
+The course's order is that of its list of classes; mostly it is the alphabet's, as of sorted folder
+names. A network that was trained with its classes in another order is right under that order only;
+where nobody wrote it down, the student's own predictions tell it, if there are enough images of
+each class to check the guess.
 """
 
 from __future__ import annotations
@@ -26,18 +27,25 @@ def label_key(label: str) -> str:
     return " ".join(label.replace("_", " ").split()).casefold()
 
 
+def course_order(classes: Sequence[str]) -> ClassOrder:
+    """The order in which the course lists its classes."""
+    is_sorted = list(classes) == sorted(classes)
+    return ClassOrder("the alphabet" if is_sorted else "the course's list", tuple(classes))
+
+
 def known_orders(
     classes: Sequence[str],
     declared: Sequence[str] | None,
     metadata: Mapping[str, Any],
     num_classes: int,
 ) -> tuple[ClassOrder, ...]:
-    """Orders that somebody wrote down, each of exactly `num_classes` names; the alphabet's first.
+    """Orders that somebody wrote down, each of exactly `num_classes` names; the course's first.
 
-    `declared`: as the submission declares them; `metadata`: as saved beside the weights, where a
-    list of names or a mapping between names and numbers is looked for.
+    `classes`: in the course's order; `declared`: as the submission declares them; `metadata`: as
+    saved beside the weights, where a list of names or a mapping between names and numbers is looked
+    for.
     """
-    orders = [ClassOrder("the alphabet", tuple(sorted(classes)))]
+    orders = [course_order(classes), ClassOrder("the alphabet", tuple(sorted(classes)))]
     if declared is not None:
         orders.append(ClassOrder("the submission's own list", tuple(declared)))
     orders += [

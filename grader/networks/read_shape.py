@@ -27,6 +27,7 @@ from grader.networks.tensor_groups import (
 )
 
 _SHORTCUT_NAMES = re.compile(r"short|skip|down|proj|ident|resid|match|adjust", re.IGNORECASE)
+_LOOK_ALIKE = ("instance", "layer", "group")
 _NORM_CLASSES = (
     ("batch-instance", re.compile(r"batch_?instance|\bBIN\b", re.IGNORECASE)),
     ("instance", re.compile(r"instance_?norm", re.IGNORECASE)),
@@ -48,12 +49,16 @@ class ReadBlock:
 
 @dataclass(frozen=True, slots=True)
 class ReadNetwork:
-    """A residual network with the student's tensor names in the grader's places."""
+    """A residual network with the student's tensor names in the grader's places.
+
+    `norms`: every kind of normalisation that it may have.
+    """
 
     shape: ResNetShape
     stem: ReadConv
     blocks: tuple[ReadBlock, ...]
     head: ReadConv
+    norms: tuple[str, ...]
 
     @property
     def convs(self) -> tuple[ReadConv, ...]:
@@ -87,11 +92,15 @@ class ReadStage:
 
 @dataclass(frozen=True, slots=True)
 class ReadLayers:
-    """The layers by their place in a residual network, the order within a stage not yet vouched."""
+    """The layers by their place in a residual network, the order within a stage not yet vouched.
+
+    `norms`: every kind of normalisation that their tensors may be, the likeliest first.
+    """
 
     stem: ReadConv
     stages: tuple[ReadStage, ...]
     head: ReadConv
+    norms: tuple[str, ...] = ()
 
     @property
     def convs(self) -> tuple[ReadConv, ...]:
@@ -112,6 +121,7 @@ class ReadLayers:
                 for stage in self.stages
             ),
             self.head,
+            self.norms,
         )
 
 
@@ -219,6 +229,7 @@ def _read(shapes: Mapping[str, Shape], classes: Mapping[str, str]) -> ShapeReadi
     layers = layers.with_convs(normed)
     norm, noted = _one_norm(layers.convs, classes)
     findings += noted
+    layers = replace(layers, norms=_possible_norms(norm, layers.convs, classes))
     shape = _shape(layers, norm, shapes)
     extra = [
         *groups.others,
@@ -242,7 +253,7 @@ def _read(shapes: Mapping[str, Shape], classes: Mapping[str, str]) -> ShapeReadi
     obstacles = _NOT_RUNNABLE & {finding.code for finding in findings}
     if blocks is None or not harmless or not centred or obstacles:
         return ShapeReading(None, layers, shape, tuple(findings))
-    network = ReadNetwork(shape, layers.stem, blocks, layers.head)
+    network = ReadNetwork(shape, layers.stem, blocks, layers.head, layers.norms)
     return ShapeReading(network, layers, shape, tuple(findings))
 
 
@@ -539,6 +550,10 @@ def _one_norm(convs: Sequence[ReadConv], classes: Mapping[str, str]) -> tuple[st
         kinds.setdefault(_norm_kind(conv.norm, classes), []).append(conv)
     main = {kind: sum(conv.kernel_px > 1 for conv in having) for kind, having in kinds.items()}
     usual = max(kinds, key=lambda kind: (main[kind], len(kinds[kind])))
+    if kinds.keys() == {"none"}:
+        # Layers without tensors of their own are in the list of a whole module's classes.
+        told = {_kind_named(name) for name in classes.values()} - {None}
+        return (told.pop() or "none") if len(told) == 1 else "none", []
     findings: list[Finding] = []
     for kind in [kind for kind in kinds if kind != usual]:
         names = [conv.weight for conv in kinds[kind]]
@@ -560,7 +575,37 @@ def _norm_kind(norm: ReadNorm | None, classes: Mapping[str, str]) -> str:
     said = classes.get(norm.module, "")
     if not said and norm.kind == "unknown":
         said = norm.module.rpartition(".")[2]
-    return next((kind for kind, pattern in _NORM_CLASSES if pattern.search(said)), norm.kind)
+    return _kind_named(said) or norm.kind
+
+
+def _kind_named(name: str) -> str | None:
+    """The normalisation that a class or a module is called after."""
+    return next((kind for kind, pattern in _NORM_CLASSES if pattern.search(name)), None)
+
+
+def _possible_norms(
+    usual: str, convs: Sequence[ReadConv], classes: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Every normalisation that stores what `convs` have, the likeliest first.
+
+    Without scale and shift, instance, layer and group normalisation store nothing; batch
+    normalisation stores no running statistics where they are no buffers; instance normalisation
+    stores some where it tracks them (`track_running_stats`). A class settles it, but for group
+    normalisation in one group, which is layer normalisation; a name does not: all variants may have
+    a `batchnorm1`.
+    """
+    norms = [conv.norm for conv in convs if conv.norm is not None]
+    told = [name for norm in norms if (name := _kind_named(classes.get(norm.module, "")))]
+    stored = {norm.kind for norm in norms}
+    if not norms and usual == "none":
+        possible: tuple[str, ...] = ("none", *_LOOK_ALIKE)
+    elif stored == {"unknown"} and usual != "none" and not told:
+        possible = (*_LOOK_ALIKE, "batch")
+    elif stored == {"batch"} and usual != "none" and not told:
+        possible = ("batch", "instance")
+    else:
+        possible = ("group", "layer") if usual == "group" else (usual,)
+    return possible
 
 
 # --------------------------------------------------------------------------- what was read

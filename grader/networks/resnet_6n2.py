@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grader.networks.read_shape import ReadBlock, ReadNetwork
-from grader.networks.tensor_groups import ReadConv
+from grader.networks.tensor_groups import ReadConv, ReadNorm
 
 EPS = 1e-5
 # Group counts that students use; 32 is the paper's (Wu and He, "Group Normalization", ECCV 2018).
@@ -32,19 +32,30 @@ _IMAGENET_STEM_PX = 5
 class Form:
     """What the tensors leave open.
 
-    `norm`: "batch", "batch-statistics" (of the images at hand, as in training), "instance",
-    "batch-instance", "layer" (over C, H, W), "layer-channels" (over C), "group" or "none";
-    `zero_padding`: new channels "after" the old ones or on "both-sides"; `stem_pool`: stride 2 and
-    a 3×3 max pool of stride 2 after the first convolution.
+    `norm`: "batch" (with running statistics, as initialised where none are stored),
+    "batch-statistics" (of the images at hand, as in training), "instance", "instance-running" (the
+    statistics that it tracked, used in evaluation as batch normalisation does), "batch-instance",
+    "layer" (over C, H, W), "layer-channels" (over C), "group" or "none"; `parameter_free`: such
+    layers have no scale and shift, so that no tensor tells of them; `zero_padding`: new channels
+    "after" the old ones or on "both-sides"; `stem_pool`: stride 2 and a 3×3 max pool of stride 2
+    after the first convolution.
     """
 
     norm: str
     groups: int = 0
     zero_padding: str = "after"
     stem_pool: bool = False
+    parameter_free: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The normalisation as in `ResNetShape.norm`, however its statistics are taken."""
+        return self.norm if self.norm == "batch-instance" else self.norm.partition("-")[0]
 
     def __str__(self) -> str:
         parts = [f"{self.groups} groups" if self.norm == "group" else self.norm]
+        if self.parameter_free:
+            parts.append("without scale and shift")
         if self.zero_padding != "after":
             parts.append("zero-padding on both sides")
         if self.stem_pool:
@@ -91,30 +102,33 @@ def multiplications(network: ReadNetwork, form: Form, side_px: int) -> int:
 
 def possible_forms(network: ReadNetwork) -> tuple[Form, ...]:
     """Every form that the tensors allow, the most likely one first."""
-    has_statistics = network.stem.norm is not None and network.stem.norm.mean is not None
-    norm = network.shape.norm
-    # Instance normalisation that tracks statistics uses them in evaluation, as batch does.
-    kinds = [norm] if norm in {"none", "batch-instance"} or not has_statistics else ["batch"]
-    if kinds == ["unknown"]:
-        kinds = ["batch-statistics", "instance", "layer", "layer-channels", "group"]
-    elif kinds == ["layer"] and (network.stem.norm is None or network.stem.norm.spatial is None):
-        kinds = ["layer", "layer-channels"]
-    elif kinds == ["batch"] and not has_statistics:
-        kinds = ["batch-statistics"]
+    stored = next((conv.norm for conv in network.convs if conv.norm is not None), None)
     widths = {conv.out_channels for conv in network.convs}
     norms = []
-    for kind in kinds:
+    for kind in (way for norm in network.norms for way in _ways(norm, stored)):
         fitting = [g for g in _GROUPS if all(width % g == 0 for width in widths)]
         norms += [(kind, g) for g in fitting] if kind == "group" else [(kind, 0)]
     padded = any(_pads(block) for block in network.blocks)
     paddings = ("after", "both-sides") if padded else ("after",)
     pools = (True, False) if network.stem.kernel_px >= _IMAGENET_STEM_PX else (False,)
     return tuple(
-        Form(kind, groups, padding, pool)
+        Form(kind, groups, padding, pool, stored is None and kind != "none")
         for pool in pools
         for padding in paddings
         for kind, groups in norms
     )
+
+
+def _ways(norm: str, stored: ReadNorm | None) -> tuple[str, ...]:
+    """How a normalisation of the kind `norm` may compute, by what it stored."""
+    has_statistics = stored is not None and stored.mean is not None
+    if norm == "batch":
+        return ("batch",) if has_statistics else ("batch-statistics", "batch")
+    if norm == "instance" and has_statistics:
+        return "instance-running", "instance"
+    if norm == "layer" and (stored is None or stored.spatial is None):
+        return "layer", "layer-channels"
+    return (norm,)
 
 
 def _pads(block: ReadBlock) -> bool:
@@ -156,10 +170,10 @@ class BatchInstanceNorm(nn.Module):
 class LayerNormOverChannels(nn.Module):
     """Layer normalisation of each position over its channels; x: (N, C, H, W)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.permute(0, 2, 3, 1)
@@ -168,24 +182,23 @@ class LayerNormOverChannels(nn.Module):
 
 def _make_norm(conv: ReadConv, form: Form) -> nn.Module:
     norm, channels = conv.norm, conv.out_channels
-    if norm is None:
+    if norm is None and not form.parameter_free:
         return nn.Identity()
-    affine = norm.weight is not None
+    affine = norm is not None and norm.weight is not None
     made: nn.Module
-    if form.norm in {"batch", "batch-statistics"}:
-        made = nn.BatchNorm2d(
-            channels, eps=EPS, affine=affine, track_running_stats=form.norm == "batch"
-        )
+    if form.norm in {"batch", "batch-statistics", "instance-running"}:
+        tracks = form.norm != "batch-statistics"
+        made = nn.BatchNorm2d(channels, eps=EPS, affine=affine, track_running_stats=tracks)
     elif form.norm == "batch-instance":
-        made = BatchInstanceNorm(channels, running=norm.mean is not None)
+        made = BatchInstanceNorm(channels, running=norm is not None and norm.mean is not None)
     elif form.norm == "instance":
         made = nn.InstanceNorm2d(channels, eps=EPS, affine=affine)
-    elif form.norm == "layer" and norm.spatial is not None:
+    elif form.norm == "layer" and norm is not None and norm.spatial is not None:
         made = nn.LayerNorm(list(norm.spatial), eps=EPS)
     elif form.norm == "layer-channels":
-        made = LayerNormOverChannels(channels)
+        made = LayerNormOverChannels(channels, affine=affine)
     else:
-        made = nn.GroupNorm(form.groups or 1, channels, eps=EPS)
+        made = nn.GroupNorm(form.groups or 1, channels, eps=EPS, affine=affine)
     return made
 
 

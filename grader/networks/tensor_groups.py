@@ -8,6 +8,7 @@ names say nothing is read by the order of its tensors.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -111,6 +112,7 @@ class _Tensor:
     name: str
     shape: Shape
     position: int
+    is_matrix: bool = False
 
     @property
     def leaf(self) -> str:
@@ -118,7 +120,7 @@ class _Tensor:
 
     @property
     def channels(self) -> int | None:
-        return vector_length(self.shape)
+        return None if self.is_matrix else vector_length(self.shape)
 
     @property
     def is_weight(self) -> bool:
@@ -126,9 +128,11 @@ class _Tensor:
 
 
 def vector_length(shape: Shape) -> int | None:
-    """C of what is a vector: (C,), (1, C, 1, 1) or (C, 1, 1); None for anything else."""
+    """C of what is a vector: (C,), (1, C), (1, C, 1, 1) or (C, 1, 1); None for anything else."""
     if len(shape) == 1:
         return shape[0]
+    if len(shape) == 2 and shape[0] == 1:
+        return shape[1]
     if len(shape) == 4 and shape[0] == shape[2] == shape[3] == 1:
         return shape[1]
     if len(shape) == 3 and shape[1] == shape[2] == 1:
@@ -145,8 +149,14 @@ def group_tensors(shapes: Mapping[str, Shape]) -> TensorGroups:
     """Sort all tensors of `shapes` (name → shape, in the order of the checkpoint)."""
     groups = TensorGroups()
     modules: dict[str, list[_Tensor]] = {}
+    beside: defaultdict[str, set[Shape]] = defaultdict(set)
+    for name, shape in shapes.items():
+        beside[module_of(name)].add(tuple(shape))
     for position, (name, shape) in enumerate(shapes.items()):
-        modules.setdefault(module_of(name), []).append(_Tensor(name, tuple(shape), position))
+        module = module_of(name)
+        # A row with a bias of one number beside it is a layer of one output.
+        is_matrix = len(shape) == 2 and (1,) in beside[module]
+        modules.setdefault(module, []).append(_Tensor(name, tuple(shape), position, is_matrix))
     for module, tensors in modules.items():
         if sum(tensor.is_weight for tensor in tensors) == 1:
             # Where keys were sorted or shuffled, a bias may stand before its weight.

@@ -4,7 +4,7 @@
 JSON document::
 
     {"memory_bytes": …, "cpu_seconds": …, "folder": "/…/seg_maps",
-     "files": [{"path": "a.png", "width_px": 224, "height_px": 224}, …]}
+     "files": [{"path": "a.png", "width_px": 224, "height_px": 224, "keep_levels": false}, …]}
 
 and answers with READY before it opens anything, then each file in order by a frame: a line of JSON
 and `levels_bytes` bytes, one grey level per pixel of the wanted size (nearest neighbour). A process
@@ -18,7 +18,7 @@ import io
 import json
 import resource
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -48,11 +48,15 @@ _PLUGINS = ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A file to decode, relative to the folder of masks, and the size that its image has."""
+    """A file to decode, relative to the folder of masks, and the size that its image has.
+
+    `keep_levels`: every level counts, as in a heatmap; see `decode_mask`.
+    """
 
     path: str
     width_px: int
     height_px: int
+    keep_levels: bool = False
 
     @property
     def max_pixels(self) -> int:
@@ -81,7 +85,7 @@ def decode_file(folder: Path, file: MaskFile) -> Frame:
     """Read, decode and resize one file; a refusal is a Frame too, nothing is raised."""
     try:
         data = read_regular_file(folder / file.path, MAX_FILE_BYTES)
-        pixels = decode_mask(data, file.path, file.max_pixels)
+        pixels = decode_mask(data, file.path, file.max_pixels, keep_levels=file.keep_levels)
     except RefusedFileError as error:
         return Frame(b"", 0, "", 0, 0, (), "mask.damaged", str(error))
     except RefusedMaskError as error:
@@ -111,10 +115,7 @@ def request(
     folder: Path, files: Sequence[MaskFile], *, memory_bytes: int, cpu_seconds: int
 ) -> bytes:
     """What the process is asked."""
-    wanted = [
-        {"path": file.path, "width_px": file.width_px, "height_px": file.height_px}
-        for file in files
-    ]
+    wanted = [asdict(file) for file in files]
     document = {
         "memory_bytes": memory_bytes,
         "cpu_seconds": cpu_seconds,

@@ -1,7 +1,7 @@
 """A folder of heatmaps as students write it: files → staged stem → grey levels.
 
 Files are decoded by the process that decodes masks (`grader.readers.decode_masks`), under the same
-limits; here every grey level counts.
+limits; here every grey level counts, and floating point is spread over all of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_heatmap_images(outputs: Path, output: OutputSpec, expected: Expected) -
     if folder is None or not chosen:
         message = f"{output.path}/ was not written: no image has a heatmap"
         return Reading(None, (found("result.heatmaps-malformed", message, path=output.path),))
-    files = [MaskFile(path, side_px, side_px) for path in chosen.values()]
+    files = [MaskFile(path, side_px, side_px, keep_levels=True) for path in chosen.values()]
     heatmaps: dict[str, ReadHeatmap] = {}
     refused: list[str] = []
     frames = decode_frames(outputs / folder, files, expected.launch)

@@ -25,6 +25,7 @@ Alpha is ignored otherwise. Of several frames or pages the first counts.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import sys
 import zlib
@@ -44,6 +45,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 1 << 24  # 4096 × 4096: as RGBA 64 MiB, the most that a decoder may allocate here
 
 THRESHOLD = 127
+_ROUNDING = 1e-6  # the share of a number that float32 arithmetic may be off by
 _LOSSY_OVERSHOOT = 3  # ringing of 0/1 masks at JPEG qualities of 75 and more stays below
 _LOSSY = frozenset({"JPEG", "WEBP"})
 _SAMPLE_STEP = 17  # prime to common widths, so that a sample is no column of the image
@@ -83,8 +85,14 @@ class RefusedMaskError(Exception):
         self.message = message
 
 
-def decode_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> MaskPixels:
-    """Decode the mask file `name`. Raises RefusedMaskError and nothing else for any bytes."""
+def decode_mask(
+    data: bytes, name: str, max_pixels: int = MAX_PIXELS, *, keep_levels: bool = False
+) -> MaskPixels:
+    """Decode the mask file `name`. Raises RefusedMaskError and nothing else for any bytes.
+
+    `keep_levels`: numbers of more than 8 bits are spread over the levels 0 to 255 and not held
+    against a threshold, as for heatmaps.
+    """
     if not data:
         raise RefusedMaskError("mask.empty-file", "the file is empty")
     header = parse_image_header(data)
@@ -97,10 +105,10 @@ def decode_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> MaskPix
     quirks = [] if header.fits_suffix(name) else ["mask.renamed-format"]
     try:
         if header.format == "NPY":
-            return _decode_array(data, header, [*quirks, "mask.array"])
+            return _decode_array(data, header, [*quirks, "mask.array"], keep_levels)
         if header.format == "PNG" and not _png_is_whole(data):
             quirks.append("mask.no-end-marker")
-        return _decode_image(data, header, max_pixels, quirks)
+        return _decode_image(data, header, max_pixels, quirks, keep_levels)
     except RefusedMaskError:
         raise
     except MemoryError as error:
@@ -116,7 +124,7 @@ def decode_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> MaskPix
 
 
 def _decode_image(
-    data: bytes, header: ImageHeader, max_pixels: int, quirks: list[str]
+    data: bytes, header: ImageHeader, max_pixels: int, quirks: list[str], keep_levels: bool
 ) -> MaskPixels:
     with Image.open(io.BytesIO(data), formats=[header.format]) as image:
         if image.width * image.height > max_pixels:
@@ -125,11 +133,13 @@ def _decode_image(
         if getattr(image, "is_animated", False):
             quirks.append("mask.animated")
         image.load()
-        if image.mode.startswith("I;16"):
+        if image.mode.startswith("I;16") and not keep_levels:
             return _decode_sixteen_bit(image, quirks)
-        if image.mode in ("I", "F"):
-            numbers = array(_ARRAY_CODES["i4" if image.mode == "I" else "f4"], image.tobytes())
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            numbers = _numbers_of(image)
             quirks.append("mask.sixteen-bit")
+            if keep_levels:
+                return _spread_numbers(numbers, image.width, image.height, quirks)
             return _threshold_numbers(numbers, image.width, image.height, quirks)
         grey, source = _grey(image, quirks)
         return _threshold_levels(
@@ -140,6 +150,16 @@ def _decode_image(
             header.format in _LOSSY,
             quirks,
         )
+
+
+def _numbers_of(image: Image.Image) -> array[int] | array[float]:
+    """The pixels of an image of more than 8 bits, row by row."""
+    if image.mode in ("I", "F"):
+        return array(_ARRAY_CODES["i4" if image.mode == "I" else "f4"], image.tobytes())
+    numbers = array(_ARRAY_CODES["u2"], image.tobytes())
+    if image.mode != "I;16N" and (image.mode == "I;16B") != (sys.byteorder == "big"):
+        numbers.byteswap()
+    return numbers
 
 
 def _grey(image: Image.Image, quirks: list[str]) -> tuple[Image.Image, str]:
@@ -227,7 +247,9 @@ def _decode_sixteen_bit(image: Image.Image, quirks: list[str]) -> MaskPixels:
 # --------------------------------------------------------------------------- arrays
 
 
-def _decode_array(data: bytes, header: ImageHeader, quirks: list[str]) -> MaskPixels:
+def _decode_array(
+    data: bytes, header: ImageHeader, quirks: list[str], keep_levels: bool
+) -> MaskPixels:
     npy = parse_npy_header(data)
     assert npy is not None, "parse_image_header has read this header before"
     body = data[npy.offset_bytes :]
@@ -248,6 +270,8 @@ def _decode_array(data: bytes, header: ImageHeader, quirks: list[str]) -> MaskPi
     if code == "B":
         levels, size = numbers.tobytes(), (header.width_px, header.height_px)
         return _threshold_levels(levels, max(levels), size, "value", False, quirks)
+    if keep_levels:
+        return _spread_numbers(numbers, header.width_px, header.height_px, quirks)
     return _threshold_numbers(numbers, header.width_px, header.height_px, quirks)
 
 
@@ -267,6 +291,25 @@ def _threshold_numbers(
         raise RefusedMaskError("mask.unsupported", message)
     levels = bytes(255 if number > threshold else 0 for number in numbers)
     rule = f"value > {threshold:g}, because the highest is {highest:g}"
+    return MaskPixels(width_px, height_px, levels, THRESHOLD, rule, tuple(quirks))
+
+
+def _spread_numbers(
+    numbers: array[int] | array[float], width_px: int, height_px: int, quirks: list[str]
+) -> MaskPixels:
+    """The lowest number becomes 0, the highest 255; what is not finite becomes 0."""
+    finite = [number for number in numbers if math.isfinite(number)]
+    lowest, highest = min(finite, default=0), max(finite, default=0)
+    # Halves, because the difference of two floats may be infinite; rounding errors are no map.
+    half = highest / 2 - lowest / 2
+    scale = 127.5 / half if half > _ROUNDING * max(abs(lowest), abs(highest)) else 0.0
+    levels = bytes(
+        max(0, min(255, round(2 * (number / 2 - lowest / 2) * scale)))
+        if math.isfinite(number)
+        else 0
+        for number in numbers
+    )
+    rule = f"values from {lowest:g} to {highest:g}, spread over 0 to 255"
     return MaskPixels(width_px, height_px, levels, THRESHOLD, rule, tuple(quirks))
 
 

@@ -26,7 +26,13 @@ from grader.model import (
     TruthItem,
 )
 from grader.networks.check_weights import check_weights
-from grader.networks.class_order import ClassOrder, consistency, known_orders, label_key
+from grader.networks.class_order import (
+    ClassOrder,
+    consistency,
+    course_order,
+    known_orders,
+    label_key,
+)
 from grader.networks.classify import Classifier
 from grader.networks.prepare_image import at_side, decode_image, normalise_pixels, resize_image
 from grader.networks.read_shape import ReadNetwork, read_shape
@@ -38,6 +44,7 @@ from grader.networks.resnet_6n2 import (
     possible_forms,
     takes_any_size,
 )
+from grader.networks.running_statistics import tracked_whole_batches
 from grader.readers.regular_file import RefusedFileError
 from grader.readers.safetensors_file import SafetensorsFile, read_safetensors
 from grader.stages.try_candidates import Candidate, Tried, try_candidates
@@ -54,6 +61,8 @@ _SIDE_IMAGES = 16
 # Batches that evaluate.py files go through; in training mode the batch changes the result.
 _BATCH_SIZES = (1, 32)
 _TRAINING_MODE_IMAGES = 64
+# Images whose statistics are held against the running ones of the first convolution.
+_STATISTICS_IMAGES = 128
 _MAX_TENSOR_BYTES = 4 << 30
 # The assignment's network takes 5·10⁹ for one image; a student's may not keep the grader for days.
 _MAX_MULTIPLICATIONS = 10**11
@@ -145,11 +154,12 @@ def evaluate_checkpoint(
 def _candidates(network: ReadNetwork, spec: CheckpointSpec) -> tuple[list[Candidate], str]:
     """Every way to run the network that its tensors leave open, or why there is none."""
     forms = possible_forms(network)
-    if network.shape.norm == "unknown":
-        # Of what looks alike only what the assignment allows, where it allows any of it.
-        allowed = spec.constraints.get("norm", ())
-        allowed = {allowed} if isinstance(allowed, str) else set(allowed)
-        forms = tuple(f for f in forms if f.norm.partition("-")[0] in allowed) or forms
+    # Of what looks alike only what the assignment allows, where it allows any of it; else what it
+    # looks like at first sight.
+    allowed = spec.constraints.get("norm", ())
+    allowed = {allowed} if isinstance(allowed, str) else set(allowed)
+    plain = tuple(form for form in forms if form.kind == network.shape.norm)
+    forms = tuple(form for form in forms if form.kind in allowed) or plain or forms
     other_sides = [at_side(way, side) for way in spec.preprocessing for side in spec.other_sides_px]
     fitting: list[Candidate] = []
     for ways in (spec.preprocessing, other_sides):
@@ -194,8 +204,8 @@ def _orders(
     if num_classes < len(truth.classes):
         return (ClassOrder("numbers", numbers),)
     # Outputs that no class needs, as of r + 1: they come last, or the labels tell otherwise.
-    surplus = (*sorted(truth.classes), *numbers[len(truth.classes) :])
-    return (ClassOrder("the alphabet", surplus),)
+    order = course_order(truth.classes)
+    return (replace(order, names=(*order.names, *numbers[len(order.names) :])),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,17 +251,14 @@ class _Evaluation:
             more_rows, noted = self._disagreement(explained, path)
             rows += more_rows
             findings += noted
-        shape, form = self.network.shape, explained.candidate.form
-        if shape.norm == "unknown":
-            shape = replace(shape, norm=form.norm.partition("-")[0])
-            message = f"of those that the tensors allow, {form} explains the labels best"
-            findings.append(found("checkpoint.norm-told-by-behaviour", message, path=path))
+        norm, noted = self._told_norm(explained, path)
+        findings += noted
         outputs = explained.candidate.outputs
         right, labelled = self.truth.hits(outputs, order)
         equal, compared = (0, 0) if self.student is None else self.student.hits(outputs, order)
         names = (order.names[output] for output in outputs)
         evaluation = IndependentEvaluation(
-            shape=shape,
+            shape=replace(self.network.shape, norm=norm),
             preprocessing=explained.candidate.way,
             accuracy=right / labelled if labelled else None,
             agreement=equal / compared if compared else None,
@@ -369,6 +376,28 @@ class _Evaluation:
                 low, high = wilson_interval(hits, count)
                 row |= {name: hits / count, f"{name}_low": low, f"{name}_high": high}
         return row
+
+    # ------------------------------------------------------------------ normalisation
+
+    def _told_norm(self, explained: _Explanation, path: str) -> tuple[str, list[Finding]]:
+        """The kind of normalisation, and what tells it where the tensors' shapes do not."""
+        form = explained.candidate.form
+        if form.kind == self.network.shape.norm:
+            return form.kind, []
+        if form.norm == "instance-running":
+            images = (item.image for item in self.items[:_STATISTICS_IMAGES])
+            way = explained.candidate.way
+            inputs = (normalise_pixels(resize_image(decode_image(i), way), way) for i in images)
+            network = build_resnet(self.network, self.weights.tensors, form)
+            if tracked_whole_batches(network, inputs):
+                message = (
+                    "the running variances after the first convolution are those over all images "
+                    "together, as batch normalisation tracks them; expected those within each "
+                    "image, as instance normalisation does"
+                )
+                return "batch", [found("checkpoint.wrong-norm", message, path=path)]
+        message = f"of those that the tensors allow, {form} explains the labels best"
+        return form.kind, [found("checkpoint.norm-told-by-behaviour", message, path=path)]
 
     # ------------------------------------------------------------------ class order
 

@@ -20,13 +20,12 @@ from grader.model import (
     CheckpointSpec,
     Finding,
     LoadedCheckpoint,
-    ResNetShape,
     Severity,
 )
 from grader.networks import unpickle
 from grader.networks.check_architecture import check_architecture
 from grader.networks.check_weights import check_weights
-from grader.networks.read_shape import read_shape
+from grader.networks.read_shape import ShapeReading, read_shape
 from grader.readers.json_file import parse_json
 from grader.readers.regular_file import RefusedFileError, read_regular_file
 from grader.readers.safetensors_file import (
@@ -97,17 +96,18 @@ def load_checkpoint(
             *findings,
             found("checkpoint.damaged", f"its tensors cannot be read: {reason}", path=name),
         )
-    shape, noted = _judge(weights, spec, opened.module_classes, num_classes)
+    reading, noted = _judge(weights, spec, opened.module_classes, num_classes)
     findings += tuple(_placed(finding, name) for finding in noted)
     loaded = LoadedCheckpoint(
         path=name,
         sha256=digest,
         wrapper=opened.wrapper,
         tensors=opened.tensors,
-        shape=shape,
+        shape=reading.shape,
         findings=findings,
         module_classes=opened.module_classes,
         metadata=opened.metadata,
+        norms=() if reading.layers is None else reading.layers.norms,
     )
     return loaded, findings
 
@@ -299,8 +299,8 @@ def _judge(
     spec: CheckpointSpec,
     module_classes: Mapping[str, str],
     num_classes: int | None,
-) -> tuple[ResNetShape | None, list[Finding]]:
-    """The shape of the network, where it is one, and everything that is wrong with it."""
+) -> tuple[ShapeReading, list[Finding]]:
+    """The network, as far as it is one, and everything that is wrong with it."""
     shapes = {name: array.shape for name, array in weights.tensors.items()}
     reading = read_shape(shapes, module_classes)
     findings = [*reading.findings, *check_weights(weights.tensors, reading.layers)]
@@ -319,4 +319,4 @@ def _judge(
         findings.append(
             found("checkpoint.other-type", f"{len(other)} tensors are {kinds}: {listed(other)}")
         )
-    return reading.shape, findings
+    return reading, findings

@@ -115,8 +115,10 @@ def _is_well_formed(heatmap: ReadHeatmap | None, side_px: int) -> float:
 
 
 def _correlation(stem: str, heatmaps: Heatmaps, randomised: Heatmaps | None) -> float:
-    if randomised is None or stem not in heatmaps or stem not in randomised:
+    if randomised is None or stem not in randomised:
         return float("nan")
+    if stem not in heatmaps:
+        return 1.0  # no map of an image that the program can make one of shows nothing
     one, other = heatmaps[stem].heat, randomised[stem].heat
     if not varies(one):
         return 1.0  # the same whatever the weights: it shows nothing of them

@@ -95,12 +95,72 @@ def test_projections_in_some_stages_only() -> None:
     assert "some stages" in finding.message
 
 
-def test_look_alike_normalisations_get_the_benefit_of_the_doubt() -> None:
-    assert check(Plan(norm="group"), {"norm": ["group"]}) == ()
-    for wanted in ("none", "batch"):
-        (finding,) = check(Plan(norm="group"), {"norm": [wanted]})
-        assert finding.code == "checkpoint.wrong-norm"
-        assert "without running statistics" in finding.message
+@pytest.mark.parametrize(
+    ("norm", "wanted"),
+    [
+        ("group", "group"),
+        ("instance", "instance"),
+        ("row-layer", "layer"),
+        ("bare-instance", "instance"),
+        ("bare-layer", "layer"),
+        ("bare-group", "group"),
+        ("bare-instance", "none"),
+        ("tracking-instance", "instance"),
+        ("tracking-instance", "batch"),
+    ],
+)
+def test_look_alike_normalisations_get_the_benefit_of_the_doubt(norm: str, wanted: str) -> None:
+    assert check(Plan(norm=norm), {"norm": [wanted]}) == ()
+
+
+@pytest.mark.parametrize("wanted", ["none", "batch-instance"])
+def test_no_scale_and_shift_is_none_of_these(wanted: str) -> None:
+    (finding,) = check(Plan(norm="group"), {"norm": [wanted]})
+    assert finding.code == "checkpoint.wrong-norm"
+    assert "without running statistics" in finding.message
+
+
+@pytest.mark.parametrize("wanted", ["layer", "group", "none", "batch-instance"])
+def test_running_statistics_are_none_of_these(wanted: str) -> None:
+    (finding,) = check(Plan(norm="batch"), {"norm": [wanted]})
+    assert finding.code == "checkpoint.wrong-norm"
+    assert "found batch normalisation" in finding.message
+
+
+def test_batch_normalisation_that_saved_no_statistics_is_named_and_not_another_one() -> None:
+    (finding,) = check(Plan(norm="forgetful-batch"), {"norm": ["batch"]})
+    assert finding.code == "checkpoint.no-statistics"
+    assert "without running statistics" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("norm", "wanted"), [("batch", "instance"), ("bare-instance", "none"), ("group", "instance")]
+)
+def test_a_class_settles_what_tensors_leave_open(norm: str, wanted: str) -> None:
+    student = make_student(Plan(norm=norm))
+    classes = {name: type(module).__name__ for name, module in student.named_modules()}
+    reading = read_shape(shapes_of(as_saved(student)), classes)
+    assert reading.layers is not None
+    assert reading.shape is not None
+    (finding,) = check_architecture(reading.layers, reading.shape, {"norm": [wanted]})
+    assert finding.code == "checkpoint.wrong-norm"
+
+
+def test_group_normalisation_may_have_one_group() -> None:
+    student = make_student(Plan(norm="layer"))
+    classes = {name: type(module).__name__ for name, module in student.named_modules()}
+    reading = read_shape(shapes_of(as_saved(student)), classes)
+    assert reading.layers is not None
+    assert reading.layers.norms == ("group", "layer")
+
+
+def test_a_name_that_all_variants_share_settles_nothing() -> None:
+    state = as_saved(make_student(Plan(norm="group")))
+    named = {name.replace("bn", "batchnorm"): tensor for name, tensor in state.items()}
+    reading = read_shape(shapes_of(named))
+    assert reading.layers is not None
+    assert reading.shape is not None
+    assert check_architecture(reading.layers, reading.shape, {"norm": ["group"]}) == ()
 
 
 def test_a_number_of_classes_that_is_not_known_is_not_checked() -> None:

@@ -16,11 +16,19 @@ def told(**more: object) -> dict[str, tuple[str, ...]]:
     return {order.told_by: order.names for order in known_orders(**arguments)}  # type: ignore[arg-type]
 
 
-def test_the_alphabet_comes_first_whatever_else_is_known() -> None:
-    orders = known_orders(CLASSES[::-1], CLASSES[::-1], {}, 4)
-    assert orders[0].told_by == "the alphabet"
-    assert orders[0].names == tuple(sorted(CLASSES))
-    assert orders[1].names == CLASSES[::-1]
+def test_the_courses_order_comes_first_and_the_alphabet_second() -> None:
+    listed = CLASSES[::-1]
+    orders = known_orders(listed, CLASSES[1:] + CLASSES[:1], {}, 4)
+    assert [(order.told_by, order.names) for order in orders[:3]] == [
+        ("the course's list", listed),
+        ("the alphabet", tuple(sorted(CLASSES))),
+        ("the submission's own list", CLASSES[1:] + CLASSES[:1]),
+    ]
+
+
+def test_a_sorted_list_is_the_alphabet() -> None:
+    orders = known_orders(sorted(CLASSES), CLASSES[::-1], {}, 4)
+    assert [order.told_by for order in orders[:2]] == ["the alphabet", "the submission's own list"]
 
 
 def test_the_alphabet_with_and_without_case_are_told_apart() -> None:

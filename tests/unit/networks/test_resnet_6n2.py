@@ -111,10 +111,10 @@ def test_batch_statistics_are_those_of_training_mode() -> None:
 @pytest.mark.parametrize(
     ("norm", "expected"),
     [
-        ("batch", {"batch"}),
-        ("none", {"none"}),
+        ("batch", {"batch", "instance-running", "instance"}),
+        ("none", {"none", "instance", "layer", "layer-channels", "group"}),
         ("batch-instance", {"batch-instance"}),
-        ("group", {"batch-statistics", "instance", "layer", "layer-channels", "group"}),
+        ("group", {"batch-statistics", "batch", "instance", "layer", "layer-channels", "group"}),
     ],
 )
 def test_forms_are_those_that_the_tensors_leave_open(norm: str, expected: set[str]) -> None:
@@ -123,6 +123,31 @@ def test_forms_are_those_that_the_tensors_leave_open(norm: str, expected: set[st
     assert {form.norm for form in forms} == expected
     assert len(set(forms)) == len(forms) == len({str(form) for form in forms})
     assert {form.groups for form in forms if form.norm == "group"} <= {8, 4, 2}
+
+
+@pytest.mark.parametrize(
+    ("norm", "form"),
+    [
+        ("bare-instance", "instance, without scale and shift"),
+        ("bare-layer", "layer, without scale and shift"),
+        ("bare-group", "4 groups, without scale and shift"),
+        ("none", "none"),
+        ("row-layer", "layer"),
+        ("tracking-instance", "instance-running"),
+        ("forgetful-batch", "batch"),
+    ],
+)
+def test_a_form_computes_what_its_layers_do(norm: str, form: str) -> None:
+    student = make_student(Plan(norm=norm))
+    state = as_saved(student)
+    network = read_shape(shapes_of(state)).network
+    assert network is not None
+    own = next(one for one in possible_forms(network) if str(one) == form)
+    images = images_of(Plan(), count=3)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            build_resnet(network, arrays_of(state), own)(images), student(images)
+        )
 
 
 @pytest.mark.parametrize("side", [24, 25])
@@ -177,7 +202,8 @@ def test_a_missing_shift_is_none() -> None:
 
 def test_zero_padding_leaves_its_side_open() -> None:
     _, network = built(Plan(shortcut="zero-padding"))
-    assert [form.zero_padding for form in possible_forms(network)] == ["after", "both-sides"]
+    batch = [form for form in possible_forms(network) if form.norm == "batch"]
+    assert [form.zero_padding for form in batch] == ["after", "both-sides"]
 
 
 def test_the_mapping_names_every_tensor_of_the_student_once() -> None:

@@ -39,7 +39,7 @@ from grader.stages.evaluate_checkpoint import evaluate_checkpoint
 
 SIZE_PX = 24
 COUNT = 96
-CLASSES = tuple(f"SPECIES {letter}" for letter in "FBADEC")
+CLASSES = tuple(f"SPECIES {letter}" for letter in "ABCDEF")
 PLAN = Plan(n=1, widths=(8, 16), num_classes=len(CLASSES))
 HALF, ZERO, ONE = (0.5, 0.5, 0.5), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 WAYS = (
@@ -130,7 +130,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         image = Image.fromarray(coarse).resize((int(width), int(height)), Image.Resampling.BICUBIC)
         staged = f"img_{hashlib.sha256(bytes([index])).hexdigest()[:8]}.png"
         image.save(folder / staged)
-        label = CLASSES[index % len(CLASSES)]
+        label = CLASSES[index * 5 % len(CLASSES)]
         items.append(TruthItem(f"{label}/{index}.png", staged, folder / staged, label, None))
     return Course(folder, Truth(tuple(items), CLASSES, "folders", "", 0))
 
@@ -365,6 +365,43 @@ def test_the_truth_says_which_of_two_orders_is_wrong(
         assert evaluation.agreement == 1.0
 
 
+@pytest.mark.parametrize("count", [15, 60])
+@pytest.mark.parametrize("handed_in", [True, False])
+def test_outputs_in_the_order_of_the_courses_list_are_as_told(
+    course: Course, student: Student, count: int, handed_in: bool
+) -> None:
+    items = course.truth.items[:count]
+    labels = course.labels(student, "half", OTHER_ORDER)
+    labels = {item.staged_name: labels[item.staged_name] for item in items}
+    items = tuple(replace(item, label=labels[item.staged_name]) for item in items)
+    truth = replace(course.truth, items=items, classes=OTHER_ORDER, classes_from="the definition")
+    evaluation, findings = evaluate(course, student, labels if handed_in else None, truth=truth)
+    assert (evaluation.accuracy, evaluation.labels) == (1.0, labels)
+    assert evaluation.agreement == (1.0 if handed_in else None)
+    assert evaluation.class_order == "the course's list"
+    assert findings == []
+
+
+def test_outputs_in_the_alphabets_order_are_noted_where_the_course_has_another(
+    course: Course, student: Student
+) -> None:
+    truth = replace(course.truth, classes=OTHER_ORDER, classes_from="the definition")
+    labels = course.labels(student)
+    evaluation, (finding,) = evaluate(course, student, labels, truth=truth)
+    assert finding.code in {"checkpoint.class-order", "result.wrong-class-order"}
+    assert "the alphabet" in finding.message
+    rows = {row["preprocessing"]: row for row in evaluation.candidates}
+    assert rows["half"]["agreement"] == 1.0
+
+
+def test_outputs_that_no_class_needs_come_after_the_courses_list(course: Course) -> None:
+    network = balanced(course, replace(PLAN, num_classes=len(CLASSES) + 1))
+    truth = replace(course.truth, classes=OTHER_ORDER, classes_from="the definition")
+    evaluation, _ = evaluate(course, network, None, only("half"), truth=truth)
+    names = (*OTHER_ORDER, f"output {len(CLASSES)}")
+    assert evaluation.labels == course.labels(network, "half", names)
+
+
 def test_too_few_images_a_class_tell_no_order() -> None:
     """With one image for each output, every permutation would fit."""
     from grader.networks.class_order import consistency
@@ -441,6 +478,62 @@ def test_of_look_alikes_only_what_the_assignment_allows_is_tried(course: Course)
     evaluation, _ = evaluate(course, network, course.labels(network), spec)
     assert all("groups" in row["form"] for row in evaluation.candidates)
     assert evaluation.agreement == 1.0
+
+
+@pytest.mark.parametrize(
+    ("norm", "form"),
+    [
+        ("bare-instance", "instance, without scale and shift"),
+        ("bare-group", "4 groups, without scale and shift"),
+        ("none", "none"),
+    ],
+)
+def test_predictions_tell_layers_without_tensors_apart(
+    course: Course, norm: str, form: str
+) -> None:
+    network = balanced(course, replace(PLAN, norm=norm))
+    spec = replace(only("half"), constraints={"norm": ["none", "instance", "layer", "group"]})
+    evaluation, _ = evaluate(course, network, course.labels(network), spec)
+    assert evaluation.agreement == 1.0
+    rows = {row["form"]: row for row in evaluation.candidates}
+    assert rows[form]["agreement"] == 1.0
+    assert evaluation.shape.norm == norm.removeprefix("bare-")
+    # What is no question of the assignment's is not tried.
+    evaluation, _ = evaluate(course, network, course.labels(network), only("half"))
+    assert [row["form"] for row in evaluation.candidates] == ["none"]
+
+
+@pytest.mark.parametrize("norm", ["batch", "tracking-instance"])
+def test_running_variances_tell_batch_from_instance_normalisation(
+    course: Course, norm: str
+) -> None:
+    network = balanced(course, replace(PLAN, norm=norm)).train()
+    batch = torch.cat([F.interpolate(x[None], 24) for x in course.tensors("half")])
+    with torch.no_grad():
+        for _ in range(60):  # running statistics move by a tenth at a time
+            network(batch)
+    spec = replace(only("half"), constraints={"norm": ["instance"]})
+    evaluation, (finding,) = evaluate(course, network.eval(), course.labels(network), spec)
+    assert evaluation.agreement == 1.0
+    if norm == "batch":
+        assert finding.code == "checkpoint.wrong-norm"
+        assert "running variances" in finding.message
+        assert evaluation.shape.norm == "batch"
+    else:
+        assert finding.code == "checkpoint.norm-told-by-behaviour"
+        assert evaluation.shape.norm == "instance"
+    spec = replace(only("half"), constraints={"norm": ["batch"]})
+    evaluation, findings = evaluate(course, network, course.labels(network), spec)
+    assert evaluation.shape.norm == "batch"
+    assert findings == []
+
+
+def test_running_variances_of_other_images_tell_nothing(course: Course) -> None:
+    network = balanced(course)  # random running statistics
+    spec = replace(only("half"), constraints={"norm": ["instance"]})
+    evaluation, (finding,) = evaluate(course, network, course.labels(network), spec)
+    assert finding.code == "checkpoint.norm-told-by-behaviour"
+    assert evaluation.shape.norm == "instance"
 
 
 # --------------------------------------------------------------------------- what cannot be run
