@@ -21,7 +21,7 @@ from grader.readers.decode_masks import (
     request,
 )
 from grader.readers.image_header import IMAGE_SUFFIXES, SUFFIXES
-from grader.readers.mask_pixels import THRESHOLD, RefusedMaskError, decode_mask
+from grader.readers.mask_pixels import RefusedMaskError, decode_mask
 from grader.readers.reading import Expected, Launch, Reading, counted, find_folder, regular_files
 
 # The decoder's own needs, and a decoded RGBA image of the largest size with its copies.
@@ -47,7 +47,7 @@ _SAID: Mapping[str, str] = {
     "mask.renamed-format": "files whose content is not what their suffix says",
     "mask.no-end-marker": "files without their end, but with all their pixels",
     "mask.zero-one": "masks with 1 as their highest value, taken as foreground",
-    "mask.low-contrast": f"masks without any value above {THRESHOLD}, so without foreground",
+    "mask.low-contrast": "masks without any value above the threshold, so without foreground",
     "mask.not-binary": "masks with many grey levels",
     "mask.wrap-around": "masks with the levels 0, 254 and 255",
     "mask.sixteen-bit": "masks of more than 8 bits",

@@ -220,6 +220,8 @@ def _decode_sixteen_bit(image: Image.Image, quirks: list[str]) -> MaskPixels:
     high, low = (raw[0::2], raw[1::2]) if is_big else (raw[1::2], raw[0::2])
     if not high.strip(b"\0"):
         return _threshold_levels(low, max(low), image.size, "16-bit value", False, quirks)
+    if max(high) <= THRESHOLD:
+        quirks.append("mask.low-contrast")
     # A value is above 32767 exactly when its high byte is above 127.
     return MaskPixels(*image.size, high, THRESHOLD, "16-bit value > 32767", tuple(quirks))
 
@@ -265,6 +267,8 @@ def _threshold_numbers(
     else:
         message = f"its highest value is {highest:g}; values up to 65535 are read"
         raise RefusedMaskError("mask.unsupported", message)
+    if 0 < highest <= threshold:
+        quirks.append("mask.low-contrast")
     levels = bytes(255 if number > threshold else 0 for number in numbers)
     rule = f"value > {threshold:g}, because the highest is {highest:g}"
     return MaskPixels(width_px, height_px, levels, THRESHOLD, rule, tuple(quirks))
