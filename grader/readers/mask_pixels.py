@@ -30,6 +30,7 @@ import sys
 import zlib
 from array import array
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 from PIL import Image, ImageFile
@@ -52,6 +53,7 @@ _HEATMAP_SHARE = 0.2
 _MASK_LEVELS = 16
 _COLOUR_SAMPLE_PX = (32, 32)
 _COLOUR_DIFFERENCE = 32  # more than JPEG's chroma noise on grey
+_LOWEST = float("-inf")
 _ARRAY_CODES = {
     f"{kind}{array(code).itemsize}": code
     for kind, codes in (("u", "BHIQ"), ("i", "bhiq"), ("f", "fd"))
@@ -257,7 +259,10 @@ def _threshold_numbers(
     numbers: array[int] | array[float], width_px: int, height_px: int, quirks: list[str]
 ) -> MaskPixels:
     """Whole numbers and floating point of more than 8 bits; NaN is background."""
-    highest = max((number for number in numbers if number == number), default=0)  # noqa: PLR0124
+    # NaN is above nothing, so that it is never the highest here; as the first it would stay it.
+    highest = max(chain((_LOWEST,), numbers))
+    if highest == _LOWEST:
+        highest = 0
     if highest <= 1:
         threshold = 0.5 if numbers.typecode in "fd" else 0
     elif highest <= 255:
