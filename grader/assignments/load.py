@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 import string
 import tomllib
@@ -48,6 +49,12 @@ from grader.source.rules import parse_source_rules
 
 _HERE = Path(__file__).parent
 _MIB = 1024 * 1024
+# What the metrics of a kind are made of: the reader of the output. Layers have no output.
+_READERS_OF_METRICS = {
+    "classification": "labels_csv",
+    "heatmaps": "heatmap_images",
+    "segmentation": "mask_images",
+}
 _INTERPOLATION = "pil-bilinear"  # of a preprocessing that names none
 
 # What an argv template may name beside the roles: staged by grader.stages.run_cases.
@@ -180,6 +187,7 @@ class _Loader:
         except UnknownListError as error:
             raise self.fail(str(error), error.place) from error
         table = self.repeated.table
+        self._finite(table, ())
         self._validate(table)
 
         roles = tuple(
@@ -245,6 +253,15 @@ class _Loader:
             experiments=experiments,
             probes=probes,
         )
+
+    def _finite(self, value: Any, where: Sequence[str | int]) -> None:
+        """TOML knows `inf` and `nan`; nothing here is compared with them or counted in them."""
+        if isinstance(value, float) and not math.isfinite(value):
+            place = ".".join(str(part) for part in where)
+            raise self.fail(f"{place}: {value} is no number to count with", where)
+        if isinstance(value, dict | list):
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                self._finite(part, (*where, key))
 
     def _validate(self, table: Mapping[str, Any]) -> None:
         schema = json.loads((_HERE / "definition.schema.json").read_text("utf-8"))
@@ -356,6 +373,7 @@ class _Loader:
             where = ("measurements", index)
             self._one_of(item["metric"], METRICS, "metric", (*where, "metric"))
             of_best = item.get("of_best", False)
+            outputs: list[OutputSpec] = []
             if "probe" in item:
                 self._one_of(item["probe"], {p.id for p in probes}, "probe", (*where, "probe"))
             else:
@@ -364,8 +382,11 @@ class _Loader:
                     known = {case.id for case in cases}
                     self._one_of(item["case"], known, "case", (*where, "case"))
                     sources = {item["case"]}
-                outputs = {o.id for case in cases if case.id in sources for o in case.outputs}
-                self._one_of(item["output"], outputs, "output of that case", (*where, "output"))
+                outputs = [o for case in cases if case.id in sources for o in case.outputs]
+                names_of_outputs = {output.id for output in outputs}
+                place = (*where, "output")
+                self._one_of(item["output"], names_of_outputs, "output of that case", place)
+            self._check_metric(item, outputs, where)
             if "of_experiment" in item:
                 place = (*where, "of_experiment")
                 self._one_of(item["of_experiment"], names, "experiment", place)
@@ -383,6 +404,35 @@ class _Loader:
                 )
             )
         return tuple(specs)
+
+    def _check_metric(
+        self, item: Mapping[str, Any], outputs: Sequence[OutputSpec], where: Sequence[str | int]
+    ) -> None:
+        """A metric over what it cannot read would give everybody 0, or nothing."""
+        metric = item["metric"]
+        wanted = _READERS_OF_METRICS.get(metric.partition(".")[0])
+        if wanted is None:
+            if "probe" not in item:
+                raise self.fail(
+                    f"the metric {metric} measures a probe, not an output",
+                    (*where, "metric"),
+                    "name a probe in place of case and output",
+                )
+            return
+        if "probe" in item:
+            raise self.fail(
+                f"the metric {metric} measures an output, not a probe",
+                (*where, "metric"),
+                f"name a case, and an output of it that the reader {wanted} reads",
+            )
+        readers = {output.reader for output in outputs if output.id == item["output"]}
+        if readers != {wanted}:
+            raise self.fail(
+                f"the metric {metric} measures what {wanted} reads, and the output "
+                f"{item['output']!r} is read by {' and '.join(sorted(readers))}",
+                (*where, "output"),
+                f"name an output whose reader is {wanted}",
+            )
 
     def _criteria(
         self, table: Mapping[str, Any], measurements: Sequence[MeasurementSpec]

@@ -21,7 +21,7 @@ from grader.readers.decode_masks import (
     request,
 )
 from grader.readers.image_header import IMAGE_SUFFIXES, SUFFIXES
-from grader.readers.mask_pixels import THRESHOLD, RefusedMaskError, decode_mask
+from grader.readers.mask_pixels import RefusedMaskError, decode_mask
 from grader.readers.reading import Expected, Launch, Reading, counted, find_folder, regular_files
 
 # The decoder's own needs, and a decoded RGBA image of the largest size with its copies.
@@ -29,8 +29,12 @@ DECODER = "grader.readers.decode_masks"
 _DECODER_BYTES = 256 << 20
 _BYTES_PER_PIXEL = 16
 _DECODER_CPU_SECONDS = 30
-# A decoder that dies is started again behind the file that killed it, so many times.
-_MAX_LAUNCHES = 4
+# A decoder that dies is started again. Only of a file that it met with all of its time did it die:
+# the others had used it up before. So many such files, and nobody starts it any more.
+_MAX_DEATHS = 4
+# What all files may take beyond that: five times what the slowest kind, arrays of floats, needs.
+_SECONDS_PER_FILE = 0.25
+_SECONDS_PER_MEGAPIXEL = 0.5
 _JUNK = frozenset({"thumbs.db", "desktop.ini"})
 _MAX_LOOSE_NAMES = 2000
 # The course's own masks may be large photographs; a damaged header is still no reason to swap.
@@ -47,7 +51,7 @@ _SAID: Mapping[str, str] = {
     "mask.renamed-format": "files whose content is not what their suffix says",
     "mask.no-end-marker": "files without their end, but with all their pixels",
     "mask.zero-one": "masks with 1 as their highest value, taken as foreground",
-    "mask.low-contrast": f"masks without any value above {THRESHOLD}, so without foreground",
+    "mask.low-contrast": "masks without any value above the threshold, so without foreground",
     "mask.not-binary": "masks with many grey levels",
     "mask.wrap-around": "masks with the levels 0, 254 and 255",
     "mask.sixteen-bit": "masks of more than 8 bits",
@@ -203,20 +207,28 @@ def decode_frames(folder: Path, files: Sequence[MaskFile], launch: Launch) -> It
     """A frame for every file, in order."""
     largest = max((file.max_pixels for file in files), default=0)
     memory_bytes = _DECODER_BYTES + _BYTES_PER_PIXEL * largest
-    done = 0
-    for _ in range(_MAX_LAUNCHES):
-        rest = files[done:]
-        if not rest:
-            return
+    done = deaths = launches = 0
+    # A file that kills costs two launches: one that it ends, and one that it meets first.
+    most = 2 * _MAX_DEATHS + int(_allowed_seconds(files) / _DECODER_CPU_SECONDS)
+    while done < len(files) and deaths < _MAX_DEATHS and launches < most:
+        launches += 1
+        start, rest = done, files[done:]
         asked = request(folder, rest, memory_bytes=memory_bytes, cpu_seconds=_DECODER_CPU_SECONDS)
         for frame in read_frames(launch(DECODER, asked, folder), rest):
             done += 1
             yield frame
-        if done < len(files):
+        if done == start:
+            deaths += 1
             done += 1
             yield _stopped("the decoder died of it or took too long")
     for _ in files[done:]:
-        yield _stopped(f"the decoder was stopped {_MAX_LAUNCHES} times before this file")
+        yield _stopped(f"the decoder was stopped {launches} times before this file")
+
+
+def _allowed_seconds(files: Sequence[MaskFile]) -> float:
+    """What files of the size that they should have may take on a slow machine."""
+    megapixels = sum(file.width_px * file.height_px for file in files) / 1e6
+    return _SECONDS_PER_FILE * len(files) + _SECONDS_PER_MEGAPIXEL * megapixels
 
 
 def _stopped(reason: str) -> Frame:

@@ -31,6 +31,7 @@ import sys
 import zlib
 from array import array
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 from PIL import Image, ImageFile
@@ -54,6 +55,7 @@ _HEATMAP_SHARE = 0.2
 _MASK_LEVELS = 16
 _COLOUR_SAMPLE_PX = (32, 32)
 _COLOUR_DIFFERENCE = 32  # more than JPEG's chroma noise on grey
+_LOWEST = float("-inf")
 _ARRAY_CODES = {
     f"{kind}{array(code).itemsize}": code
     for kind, codes in (("u", "BHIQ"), ("i", "bhiq"), ("f", "fd"))
@@ -240,6 +242,8 @@ def _decode_sixteen_bit(image: Image.Image, quirks: list[str]) -> MaskPixels:
     high, low = (raw[0::2], raw[1::2]) if is_big else (raw[1::2], raw[0::2])
     if not high.strip(b"\0"):
         return _threshold_levels(low, max(low), image.size, "16-bit value", False, quirks)
+    if max(high) <= THRESHOLD:
+        quirks.append("mask.low-contrast")
     # A value is above 32767 exactly when its high byte is above 127.
     return MaskPixels(*image.size, high, THRESHOLD, "16-bit value > 32767", tuple(quirks))
 
@@ -279,7 +283,10 @@ def _threshold_numbers(
     numbers: array[int] | array[float], width_px: int, height_px: int, quirks: list[str]
 ) -> MaskPixels:
     """Whole numbers and floating point of more than 8 bits; NaN is background."""
-    highest = max((number for number in numbers if number == number), default=0)  # noqa: PLR0124
+    # NaN is above nothing, so that it is never the highest here; as the first it would stay it.
+    highest = max(chain((_LOWEST,), numbers))
+    if highest == _LOWEST:
+        highest = 0
     if highest <= 1:
         threshold = 0.5 if numbers.typecode in "fd" else 0
     elif highest <= 255:
@@ -289,6 +296,8 @@ def _threshold_numbers(
     else:
         message = f"its highest value is {highest:g}; values up to 65535 are read"
         raise RefusedMaskError("mask.unsupported", message)
+    if 0 < highest <= threshold:
+        quirks.append("mask.low-contrast")
     levels = bytes(255 if number > threshold else 0 for number in numbers)
     rule = f"value > {threshold:g}, because the highest is {highest:g}"
     return MaskPixels(width_px, height_px, levels, THRESHOLD, rule, tuple(quirks))

@@ -26,6 +26,7 @@ from grader.metrics.load import load_metric
 from grader.model import CLASSES_THAT_OCCUR, Assignment, Finding, Severity, Truth, TruthItem
 from grader.readers.labels_csv import label_key, parse_labels
 from grader.readers.mask_image import read_mask_file
+from grader.stages.check_true_levels import find_other_level
 from grader.stages.pair_truth import PairedImage, pair_truth, read_truth_file
 from grader.stages.strip_metadata import strip_metadata
 
@@ -48,7 +49,7 @@ _DOUBTS = frozenset(
 # What is forgiven in a student's mask would cost the whole class marks in the course's own.
 _NO_TRUTH = {
     "mask.not-binary": "is a picture with many grey levels, and no mask",
-    "mask.low-contrast": "has no value above 127, so that nothing in it is foreground",
+    "mask.low-contrast": "is not black, and yet nothing in it is foreground",
 }
 
 
@@ -257,14 +258,16 @@ def truth_masks(truth: Truth) -> Mapping[str, npt.NDArray[np.bool_]]:
     """staged stem → (H, W) bool, read-only, for the items with a mask; decoded once per truth.
 
     The rule is the one for students' masks (`grader.readers.mask_pixels`): above 127 of 8-bit
-    luminance. Raises TruthError for a mask that cannot be read or is none.
+    luminance. Raises TruthError for a mask that cannot be read, is none or has more than two
+    levels, and where all of them are empty.
     """
     masks = {}
     for item in truth.items:
         if item.mask is None:
             continue
         try:
-            read = read_mask_file(read_truth_file(item.mask), item.mask.name)
+            data = read_truth_file(item.mask)
+            read = read_mask_file(data, item.mask.name)
         except ValueError as error:
             raise TruthError(
                 f"{item.mask}: this mask cannot be read: {error}",
@@ -273,12 +276,25 @@ def truth_masks(truth: Truth) -> Mapping[str, npt.NDArray[np.bool_]]:
         for quirk, said in _NO_TRUTH.items():
             if quirk in read.quirks:
                 raise TruthError(
-                    f"{item.mask}: {said}",
+                    f"{item.mask}: {said} (the rule is {read.rule})",
                     hint="give masks that are white on black; a folder of images is no truth",
                 )
+        other = find_other_level(data, read)
+        if other:
+            raise TruthError(
+                f"{item.mask}: has more than two levels: {other}",
+                hint="a label map does not say which labels count: write masks that are 255 where "
+                "they do and 0 elsewhere",
+            )
         mask = read.mask
         mask.setflags(write=False)
         masks[item.stem] = mask
+    if masks and not any(mask.any() for mask in masks.values()):
+        raise TruthError(
+            f"none of the {len(masks)} true masks has any foreground",
+            hint="give masks that are white where the object is: where all are empty, an empty "
+            "answer would be right everywhere",
+        )
     return masks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,11 @@ from grader.assignments import load
 from grader.assignments.load import builtin_ids, load_assignment
 from grader.assignments.toml_lines import line_of
 from grader.errors import DefinitionError, UsageError
+from grader.metrics import METRICS
+from grader.metrics.counts import LabelMetric, MaskMetric
+from grader.metrics.evidence import HeatmapMetric, LayerMetric
+from grader.metrics.load import load_metric
+from grader.networks.check_architecture import _CHECKS
 
 
 @pytest.fixture
@@ -70,6 +76,12 @@ def test_ail721_a2_is_worth_two_and_a_half_twice() -> None:
         ('python = "3.11"', 'python = "3"', "python =", 'like "3.11"'),
         ('{ module = "timm"', '{ modul = "timm"', "forbidden_imports =", "has to be a string or a table"),
         ('kind = "subprocess", why', 'kind = "shell", why', "forbidden_calls =", "'shell' is not one of"),
+        ('[0.82, "2.5"]', '[inf, "2.5"]', "curve =", "inf is no number to count with"),
+        ('["baseline", "0"], [0.50', '["baseline", "0"], [nan, "0"], [0.50', "curve =", "nan is no number"),
+        ("std = [0.229", "std = [inf", "std = [inf", "inf is no number"),
+        ("kernel_px = 3", "kernal_px = 3", "kernal_px = 3", "'kernal_px' was unexpected"),
+        ("kernel_px = 3", 'kernel_px = "3"', "kernel_px =", "'3' is not of type 'integer'"),
+        ('norm = ["batch"]', 'norm = "bach"', "norm =", "'bach' is not"),
     ],
 )  # fmt: skip
 def test_a_wrong_definition_names_file_and_line(
@@ -82,6 +94,47 @@ def test_a_wrong_definition_names_file_and_line(
         assert refused.line is not None
         line = definition.read_text("utf-8").splitlines()[refused.line - 1]
         assert line_holds in line
+
+
+@pytest.mark.parametrize(
+    ("metric", "output", "reader"),
+    [
+        ("classification.macro_f1", "masks", "labels_csv"),
+        ("segmentation.dice", "labels", "mask_images"),
+        ("heatmaps.sensitivity", "masks", "heatmap_images"),
+    ],
+)
+def test_a_metric_over_what_it_cannot_measure_is_refused(
+    definition: Path, metric: str, output: str, reader: str
+) -> None:
+    old = 'metric = "classification.macro_f1"\ncase = "evaluate"\noutput = "labels"'
+    new = f'metric = "{metric}"\ncase = "evaluate"\noutput = "{output}"'
+    refused = _refused(definition, old, new)
+    assert f"the metric {metric} measures what {reader} reads" in refused.message
+    assert refused.line is not None
+    assert definition.read_text("utf-8").splitlines()[refused.line - 1] == f'output = "{output}"'
+
+
+def test_layers_are_measured_by_probes_and_nothing_else_is(definition: Path) -> None:
+    refused = _refused(definition, 'metric = "segmentation.dice"', 'metric = "layers.share_passed"')
+    assert "measures a probe, not an output" in refused.message
+    source = Path(load.__file__).parent / "col775-a1"
+    shutil.copytree(source, definition.parent, dirs_exist_ok=True)
+    old, new = 'metric = "layers.share_passed"', 'metric = "classification.accuracy"'
+    refused = _refused(definition, old, new)
+    assert "measures an output, not a probe" in refused.message
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_what_each_metric_reads_is_known(name: str) -> None:
+    kinds = {"labels_csv": LabelMetric, "mask_images": MaskMetric, "heatmap_images": HeatmapMetric}
+    reader = load._READERS_OF_METRICS.get(name.partition(".")[0])
+    assert isinstance(load_metric(name), LayerMetric if reader is None else kinds[reader])
+
+
+def test_the_constraints_of_a_definition_are_those_that_are_checked() -> None:
+    schema = json.loads(Path(load.__file__).with_name("definition.schema.json").read_text("utf-8"))
+    assert set(schema["$defs"]["constraints"]["properties"]) == set(_CHECKS)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -202,25 +203,73 @@ def test_an_empty_folder_is_all_missing(tmp_path: Path, in_process: Launch) -> N
     assert summary(reading) == [("mask.missing", 3)]
 
 
+def dying_of(name: str, launch: Launch, asked_for: list[list[str]]) -> Launch:
+    """A decoder whose answer ends before the file `name`; notes which files it was asked for."""
+
+    def dying(module: str, asked: bytes, folder: Path) -> bytes:
+        document = json.loads(asked)
+        names = [PurePosixPath(file["path"]).name for file in document["files"]]
+        asked_for.append(names)
+        if name in names:
+            document["files"] = document["files"][: names.index(name)]
+        return launch(module, json.dumps(document).encode(), folder)
+
+    return dying
+
+
 def test_a_decoder_that_dies_costs_one_mask_and_is_started_again(
     tmp_path: Path, mask_file: bytes, in_process: Launch
 ) -> None:
     lay(tmp_path, *(f"seg_maps/{name}" for name in NAMES), data=mask_file)
-    launches = []
-
-    def dying(module: str, asked: bytes, folder: Path) -> bytes:
-        """Dies of the second file."""
-        launches.append(module)
-        answer = in_process(module, asked, folder)
-        first = answer.index(b"\n", len(READY)) + 1 + 120 * 90
-        return answer[: first + 5] if len(launches) == 1 else answer
-
-    reading = read(tmp_path, dying)
+    asked_for: list[list[str]] = []
+    reading = read(tmp_path, dying_of(NAMES[1], in_process, asked_for))
     assert list(reading.value) == [STEMS[0], STEMS[2]]
     stopped = [finding for finding in reading.findings if finding.code == "mask.decoder-stopped"]
-    assert len(launches) == 2
+    # it may have died of what the files before had used up: it is asked again
+    assert asked_for == [list(NAMES), list(NAMES[1:]), list(NAMES[2:])]
     assert [(finding.evidence["count"], finding.fault) for finding in stopped] == [(1, Fault.LIMIT)]
     assert NAMES[1] in stopped[0].message
+
+
+def test_a_decoder_whose_time_is_used_up_costs_no_mask(
+    tmp_path: Path, mask_file: bytes, in_process: Launch
+) -> None:
+    """As on a slow machine: each launch gets through three files."""
+    names = [f"img_{number:02d}.png" for number in range(20)]
+    lay(tmp_path, *(f"seg_maps/{name}" for name in names), data=mask_file)
+    launches = []
+
+    def slow(module: str, asked: bytes, folder: Path) -> bytes:
+        launches.append(module)
+        document = json.loads(asked)
+        document["files"] = document["files"][:3]
+        return in_process(module, json.dumps(document).encode(), folder)
+
+    sizes = {name[:-4]: (120, 90) for name in names}
+    reading = read_mask_images(tmp_path, SPEC, Expected(tuple(names), sizes, (), slow))
+    assert list(reading.value) == list(sizes)
+    assert len(launches) == 7
+    assert "mask.decoder-stopped" not in dict(summary(reading))
+
+
+def test_files_that_use_up_all_time_do_so_for_a_while_only(
+    tmp_path: Path, mask_file: bytes, in_process: Launch
+) -> None:
+    names = [f"img_{number:03d}.png" for number in range(400)]
+    lay(tmp_path, *(f"seg_maps/{name}" for name in names), data=mask_file)
+    launches = []
+
+    def slow(module: str, asked: bytes, folder: Path) -> bytes:
+        launches.append(module)
+        document = json.loads(asked)
+        document["files"] = document["files"][:1]
+        return in_process(module, json.dumps(document).encode(), folder)
+
+    sizes = {name[:-4]: (120, 90) for name in names}
+    reading = read_mask_images(tmp_path, SPEC, Expected(tuple(names), sizes, (), slow))
+    # eight, and thirty seconds each out of a quarter of a second per file
+    assert len(launches) == len(reading.value) == 8 + 3
+    assert dict(summary(reading))["mask.decoder-stopped"] == 400 - 11
 
 
 def test_a_decoder_that_always_dies_is_not_started_forever(tmp_path: Path) -> None:

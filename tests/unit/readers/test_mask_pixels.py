@@ -120,6 +120,21 @@ def test_float_and_32_bit_tiff(shape: Mask, encode: Encode) -> None:
         assert rule == f"value > {threshold}, because the highest is {highest}"
 
 
+@pytest.mark.parametrize(
+    ("highest", "dtype", "format_name"),
+    [(26001, "u2", "PNG"), (100, "i4", "TIFF"), (26001, "i4", "TIFF"), (0.4, "f4", "TIFF")],
+)
+def test_values_below_the_threshold_are_told(
+    shape: Mask, encode: Encode, highest: float, dtype: str, format_name: str
+) -> None:
+    data = encode((shape * highest).astype(dtype), format_name)
+    mask, _, quirks = read(data, f"a.{SUFFIXES[format_name]}")
+    assert not mask.any()
+    assert quirks == ("mask.sixteen-bit", "mask.low-contrast")
+    black = encode((shape * 0).astype(dtype), format_name)
+    assert "mask.low-contrast" not in read(black, f"a.{SUFFIXES[format_name]}")[2]
+
+
 def test_colours_are_judged_by_luminance_and_told(shape: Mask, encode: Encode) -> None:
     viridis = np.where(shape[..., None], [253, 231, 37], [68, 1, 84]).astype(np.uint8)
     mask, rule, quirks = read(encode(viridis, "PNG"))

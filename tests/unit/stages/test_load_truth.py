@@ -247,7 +247,11 @@ def test_damaged_masks_and_images(full_course: Course, content: bytes | None) ->
 
 
 @pytest.mark.parametrize(
-    ("levels", "says"), [(256, "many grey levels"), (101, "no value above 127")]
+    ("levels", "says"),
+    [
+        (256, "many grey levels"),
+        (101, "nothing in it is foreground (the rule is grey level > 127)"),
+    ],
 )
 def test_a_picture_among_the_masks_is_refused(full_course: Course, levels: int, says: str) -> None:
     mask = full_course.masks / "ADONIS/1.png"
@@ -255,6 +259,35 @@ def test_a_picture_among_the_masks_is_refused(full_course: Course, levels: int, 
     picture = np.arange(shape[0] * shape[1]).reshape(shape) % levels
     Image.fromarray(picture.astype(np.uint8)).save(mask)
     refused(full_course, "ADONIS/1.png", says)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "low", "high", "dtype", "says"),
+    [
+        (".png", 0, 26001, "u2", "nothing in it is foreground (the rule is 16-bit value > 32767)"),
+        (".tif", 0, 100, "i4", "nothing in it is foreground (the rule is value > 127"),
+        (".tif", 0, 0.4, "f4", "nothing in it is foreground (the rule is value > 0.5"),
+        (".png", 60, 180, "u1", "has more than two levels: the level 60 beside the level 0"),
+    ],
+)
+def test_a_label_map_is_no_truth(
+    full_course: Course, suffix: str, low: float, high: float, dtype: str, says: str
+) -> None:
+    mask = full_course.masks / "ADONIS/1.png"
+    levels = np.zeros(np.array(Image.open(mask)).shape, dtype)
+    levels[5:15, 5:15], levels[15:25, 15:25] = low, high
+    mask.unlink()
+    Image.fromarray(levels).save(mask.with_suffix(suffix))
+    refused(full_course, f"ADONIS/1{suffix}", says)
+
+
+def test_masks_that_are_all_empty_are_no_truth(full_course: Course) -> None:
+    for mask in sorted(full_course.masks.glob("*/*.png"))[:-1]:
+        Image.new("L", Image.open(mask).size).save(mask)
+    assert len(load(full_course).items) == 9
+    for mask in full_course.masks.glob("*/*.png"):
+        Image.new("L", Image.open(mask).size).save(mask)
+    refused(full_course, "none of the 9 true masks has any foreground")
 
 
 def test_a_link_to_nowhere(full_course: Course) -> None:
