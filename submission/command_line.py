@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 
 from errors import Stopped, SubmissionError
 from recipes import load_recipe, recipe_names
@@ -16,6 +17,7 @@ def run_recipe(verb: str, description: str) -> int:
     Returns the exit code: 0 done, 2 something to mend (said on stderr), 130 stopped by Ctrl-C or
     by a batch system.
     """
+    began = time.monotonic()  # --minutes run from here: importing torch takes some of them
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--recipe")
     chosen, rest = first.parse_known_args()
@@ -26,7 +28,9 @@ def run_recipe(verb: str, description: str) -> int:
         )
         parser.add_argument("--recipe", choices=recipe_names(), help="default: the only one")
         getattr(recipe, f"add_{verb}_arguments")(parser)
-        getattr(recipe, verb)(parser.parse_args(rest))
+        getattr(recipe, verb)(
+            parser.parse_args(rest, argparse.Namespace(began=began))
+        )
     except SubmissionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -201,7 +201,16 @@ def train(arguments: argparse.Namespace) -> None:
             f"{count_parameters(network):,} parameters; {compute.describe()}",
             flush=True,
         )
-    run = Run(network, settings, stores, compute, group, arguments.checkpoint_dir, metadata)
+    run = Run(
+        network,
+        settings,
+        stores,
+        compute,
+        group,
+        arguments.checkpoint_dir,
+        metadata,
+        began=arguments.began,
+    )
     if arguments.resume and not run.resume() and group.is_first:
         print(f"{arguments.checkpoint_dir}: nothing to resume, so this run starts anew")
     run.train()

@@ -39,7 +39,7 @@ from training.files import (
 )
 from training.history import EpochRecord, history_to_csv, rows_to_csv
 from training.measure import Measured, measure_store
-from training.plan import Budget, Plan
+from training.plan import Budget, Plan, Stage
 
 CHECKPOINT_NAME = "resnet_model.pth"
 SNAPSHOT_NAME = "resume.pth"
@@ -70,6 +70,7 @@ class Position:
     epoch: int = 0
     offset: int = 0
     step: int = 0
+    stage: int = 0  # of the last step
     elapsed_seconds: float = 0.0
     best_stage: int = -1
     best_accuracy: float = -1.0
@@ -90,6 +91,17 @@ class _Sums:
 
 Stores = Callable[[int, int], tuple[PixelStore, PixelStore | None]]
 """(store_px, size_px) → training images at store_px, held-out images at size_px or None."""
+
+
+@dataclass(frozen=True)
+class StageImages:
+    """A stage of the plan with its images, which took `seconds` to be read."""
+
+    index: int
+    stage: Stage
+    store: PixelStore
+    held_out: PixelStore | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +127,12 @@ class Run:
         folder: Path,
         metadata: Mapping[str, Any],
         watch: Watch = Watch(),
+        began: float | None = None,
     ) -> None:
+        """`began`: when the budget's time began to run, by `time.monotonic()`; None: when `train`
+        is called."""
         self.watch = watch
+        self.began = began
         self.settings = settings
         self.stores = stores
         self.compute = compute
@@ -144,36 +160,42 @@ class Run:
     # ------------------------------------------------------------------ the run
 
     def train(self) -> Position:
-        """Take the run to its end. Raises Stopped after a signal, with everything saved."""
+        """Take the run to its end. Raises Stopped after a signal, with everything saved, and
+        SubmissionError when nothing could be trained or saved."""
         with self._signals_noted():
-            self.started = time.monotonic() - self.position.elapsed_seconds
+            began = time.monotonic() if self.began is None else self.began
+            self.started = began - self.position.elapsed_seconds
             self.saved_at = self.said_at = self._elapsed()
-            stage_index, store, held_out = -1, None, None
+            entered: StageImages | None = None
+            # A stage counts from its first step on: until then the network is the last one's.
+            trained: StageImages | None = None
             sums = self._no_sums()
-            while not self.position.has_stalled and (share := self._share(store)) < 1.0:
-                if self.settings.plan.stage_index(share) != stage_index:
-                    stage_index = self.settings.plan.stage_index(share)
-                    stage = self.settings.plan.stages[stage_index]
-                    self._say(f"crops of {stage.crop_px} px, cut from {stage.store_px} px")
-                    store, held_out = self.stores(stage.store_px, stage.size_px)
+            while not self.position.has_stalled and (share := self._share(entered)) < 1.0:
+                if entered is None or self._another_stage_is_due(entered, share):
+                    entered = self._enter(self.settings.plan.stage_index(share))
                     continue  # decoding took time
-                assert store is not None
-                self._step(store, share, stage_index, sums)
-                if self._epoch_is_over(store, stage_index):
-                    self._finish_epoch(store, held_out, stage_index, share, sums)
+                self._step(entered, share, sums)
+                trained = entered
+                if self._epoch_is_over(trained):
+                    self._finish_epoch(trained, share, sums)
                     sums = self._no_sums()
                 if self.group.any(self.stop_signal is not None):
                     self._save_snapshot()
-                    self._save_unless_better_exists(stage_index)
+                    self._save_unless_better_exists()
                     raise Stopped(
                         f"everything is saved in {self.folder}; the same command with --resume "
                         "goes on from here"
                     )
                 if self._elapsed() - self.saved_at > self.settings.snapshot_seconds:
                     self._save_snapshot()
+            if self.position.step == 0:
+                raise SubmissionError(
+                    f"{self.folder}: the time was over after {self._elapsed():.0f} s, before a "
+                    "first step; nothing is trained and nothing was saved; give more --minutes"
+                )
             if sums.images:
-                assert store is not None
-                self._finish_epoch(store, held_out, stage_index, share, sums)
+                assert trained is not None
+                self._finish_epoch(trained, share, sums)
             self._save_snapshot()
             if self.unsaved:
                 raise SubmissionError(
@@ -182,29 +204,49 @@ class Run:
                 )
         return self.position
 
-    def _share(self, store: PixelStore | None) -> float:
+    def _enter(self, index: int) -> StageImages:
+        stage = self.settings.plan.stages[index]
+        self._say(f"crops of {stage.crop_px} px, cut from {stage.store_px} px")
+        began = time.monotonic()
+        store, held_out = self.stores(stage.store_px, stage.size_px)
+        return StageImages(index, stage, store, held_out, time.monotonic() - began)
+
+    def _another_stage_is_due(self, entered: StageImages, share: float) -> bool:
+        """Not where all the time that is left would go into reading its images."""
+        index = self.settings.plan.stage_index(share)
+        if index == entered.index:
+            return False
+        if self.settings.budget.seconds is None:
+            return True
+        # most of the reading is independent of the side: in proportion to it errs to the safe side
+        scale = self.settings.plan.stages[index].store_px / entered.stage.store_px
+        left = self.settings.budget.seconds - self._elapsed()
+        return bool(self.group.agree(left > entered.seconds * scale))
+
+    def _share(self, entered: StageImages | None) -> float:
         epochs = self.position.epoch
-        if store is not None:
-            epochs += self.position.offset / len(store)
+        if entered is not None:
+            epochs += self.position.offset / len(entered.store)
         share = self.settings.budget.epoch_share(self.settings.plan, epochs, self._elapsed())
         return self.group.agree(share)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.started
 
-    def _batch_size(self, store: PixelStore, stage_index: int) -> int:
-        asked = self.settings.plan.stages[stage_index].batch_size * self.group.size
-        return min(asked, len(store) - len(store) % self.group.size)
+    def _batch_size(self, images: StageImages) -> int:
+        count = len(images.store)
+        asked = images.stage.batch_size * self.group.size
+        return min(asked, count - count % self.group.size)
 
-    def _epoch_is_over(self, store: PixelStore, stage_index: int) -> bool:
+    def _epoch_is_over(self, images: StageImages) -> bool:
         # an incomplete last batch is left for another epoch's order
-        return self.position.offset + self._batch_size(store, stage_index) > len(store)
+        return self.position.offset + self._batch_size(images) > len(images.store)
 
-    def _step(self, store: PixelStore, share: float, stage_index: int, sums: _Sums) -> None:
+    def _step(self, entered: StageImages, share: float, sums: _Sums) -> None:
         began = time.monotonic()
         settings, position = self.settings, self.position
-        stage = settings.plan.stages[stage_index]
-        batch_size = self._batch_size(store, stage_index)
+        stage, store = entered.stage, entered.store
+        batch_size = self._batch_size(entered)
         order = torch.randperm(
             len(store), generator=_generator(settings.seed, "order", position.epoch)
         )
@@ -229,6 +271,7 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.network, position.step)
         position.step += 1
+        position.stage = entered.index
         position.offset += batch_size
         sums.loss += loss.detach() * len(mine)
         sums.correct += (logits.detach().argmax(1) == targets).sum()
@@ -238,16 +281,9 @@ class Run:
             self.said_at = self._elapsed()
             self._say_progress(share, loss, rate, sums, stage.crop_px)
 
-    def _finish_epoch(
-        self,
-        store: PixelStore,
-        held_out: PixelStore | None,
-        stage_index: int,
-        share: float,
-        sums: _Sums,
-    ) -> None:
+    def _finish_epoch(self, trained: StageImages, share: float, sums: _Sums) -> None:
         settings, position = self.settings, self.position
-        stage = settings.plan.stages[stage_index]
+        stage, store, held_out = trained.stage, trained.store, trained.held_out
         train_loss = sums.loss.item() / sums.images
         if not math.isfinite(train_loss):
             # before anything is saved: the last good weights stay
@@ -278,8 +314,8 @@ class Run:
         )
         position.records.append(record)
         # a later stage is nearer to the size that is asked for: its weights are preferred
-        if (stage_index, accuracy or 0.0) >= (position.best_stage, position.best_accuracy):
-            position.best_stage, position.best_accuracy = stage_index, accuracy or 0.0
+        if (trained.index, accuracy or 0.0) >= (position.best_stage, position.best_accuracy):
+            position.best_stage, position.best_accuracy = trained.index, accuracy or 0.0
             self._save_weights(stage.size_px, accuracy)
         self._stop_if_stalled()
         held_out_text = f", held out {100 * accuracy:.2f} %" if accuracy is not None else ""
@@ -357,9 +393,9 @@ class Run:
         metrics = {name: value for name, value in row.items() if name != "epoch"}
         return {"checkpoint_epoch": row["epoch"], "checkpoint_metrics": metrics}
 
-    def _save_unless_better_exists(self, stage_index: int) -> None:
+    def _save_unless_better_exists(self) -> None:
         if self.position.best_stage < 0:
-            self._save_weights(self.settings.plan.stages[stage_index].size_px, None)
+            self._save_weights(self.settings.plan.stages[self.position.stage].size_px, None)
 
     def _save_snapshot(self) -> None:
         self.saved_at = self._elapsed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -190,6 +191,74 @@ def test_time_ends_a_run_at_the_end_of_its_schedule(
     rates = [record.learning_rate for record in run.position.records]
     assert rates[-1] < 0.02 * max(rates)
     assert {record.size_px for record in run.position.records} == {8, 12}
+
+
+class Clock:
+    """Goes on by `seconds_per_look` whenever somebody looks at it, and when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_look: float) -> None:
+        self.now = 0.0
+        self.seconds_per_look = seconds_per_look
+        monkeypatch.setattr(training.loop.time, "monotonic", self.look)
+
+    def look(self) -> float:
+        self.now += self.seconds_per_look
+        return self.now
+
+
+@pytest.mark.parametrize(("reading_seconds", "entered"), [((0.0, 70.0), True), ((60.0, 0.0), False)])
+def test_a_stage_that_there_is_no_time_for_leaves_the_last_ones_network(
+    make_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    reading_seconds: tuple[float, float],
+    entered: bool,
+) -> None:
+    """Whether the reading outlasts the budget unforeseen, or is known to from the stage before."""
+    clock = Clock(monkeypatch, 0.5)
+    run = make_run(epochs=None, seconds=100.0)
+    read, asked = run.stores, []
+
+    def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
+        clock.now += reading_seconds[len(asked)]
+        asked.append(size_px)
+        return read(store_px, size_px)
+
+    run.stores = stores
+    run.train()
+    assert asked == ([8, 12] if entered else [8])
+    assert {record.size_px for record in run.position.records} == {8}
+    metadata = json.loads((run.folder / "metadata.json").read_text())
+    assert metadata["size_px"] == 8
+    assert metadata["steps"] == run.position.step
+    assert clock.now < (140 if entered else 110)
+
+
+def test_a_budget_without_a_first_step_is_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, 1.0)
+    run = make_run(epochs=None, seconds=3.0)
+    with pytest.raises(SubmissionError, match="before a first step.*--minutes"):
+        run.train()
+    assert list(run.folder.iterdir()) == []
+
+
+def test_a_budget_within_the_first_epoch_leaves_weights(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, 0.0)
+    run = make_run(epochs=None, seconds=100.0)
+    run.began = -30.0  # the program started before the run
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        clock.now += 40.0
+
+    run._step = stepping
+    run.train()
+    assert run.position.step == 2
+    assert weights(run)["fc.weight"].shape == (3, 16)
 
 
 def test_a_snapshot_of_other_settings_is_refused(make_run: MakeRun) -> None:
