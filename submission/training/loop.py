@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -155,6 +155,7 @@ class Run:
         self.position = Position()
         self.stop_signal: int | None = None
         self.unsaved: dict[str, bytes] = {}
+        self.saved: set[str] = set()  # names in the folder that are this run's
         self.last_error = ""
 
     # ------------------------------------------------------------------ the run
@@ -180,12 +181,7 @@ class Run:
                     self._finish_epoch(trained, share, sums)
                     sums = self._no_sums()
                 if self.group.any(self.stop_signal is not None):
-                    self._save_snapshot()
-                    self._save_unless_better_exists()
-                    raise Stopped(
-                        f"everything is saved in {self.folder}; the same command with --resume "
-                        "goes on from here"
-                    )
+                    self._stop()
                 if self._elapsed() - self.saved_at > self.settings.snapshot_seconds:
                     self._save_snapshot()
             if self.position.step == 0:
@@ -197,11 +193,7 @@ class Run:
                 assert trained is not None
                 self._finish_epoch(trained, share, sums)
             self._save_snapshot()
-            if self.unsaved:
-                raise SubmissionError(
-                    f"{self.folder}: {', '.join(self.unsaved)} could not be saved "
-                    f"({self.last_error}); earlier files are kept"
-                )
+            self._require_saved()
         return self.position
 
     def _enter(self, index: int) -> StageImages:
@@ -222,6 +214,38 @@ class Run:
         scale = self.settings.plan.stages[index].store_px / entered.stage.store_px
         left = self.settings.budget.seconds - self._elapsed()
         return bool(self.group.agree(left > entered.seconds * scale))
+
+    def _stop(self) -> NoReturn:
+        """Save what can be gone on from. Raises Stopped, and SubmissionError where that failed."""
+        is_first_epoch = self.position.best_stage < 0
+        if is_first_epoch and SNAPSHOT_NAME not in self.saved and self._exists(SNAPSHOT_NAME):
+            raise Stopped(
+                f"before the first epoch was over: the files that an earlier run left in "
+                f"{self.folder} stay as they are, and nothing of this run is saved"
+            )
+        self._save_snapshot()
+        kept = ""
+        if is_first_epoch:
+            if self._exists(CHECKPOINT_NAME):
+                kept = f"; {CHECKPOINT_NAME} is left as it was, since no epoch is over yet"
+            else:
+                self._save_weights(self.settings.plan.stages[self.position.stage].size_px, None)
+        self._require_saved()
+        raise Stopped(
+            f"everything is saved in {self.folder}; the same command with --resume goes on from "
+            f"here{kept}"
+        )
+
+    def _exists(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def _require_saved(self) -> None:
+        if self.unsaved:
+            raise SubmissionError(
+                f"{self.folder}: {', '.join(self.unsaved)} could not be saved "
+                f"({self.last_error}); earlier files are kept; make room, then the same command "
+                "with --resume goes on from the last resume.pth that could be saved"
+            )
 
     def _share(self, entered: StageImages | None) -> float:
         epochs = self.position.epoch
@@ -346,13 +370,14 @@ class Run:
 
     # ------------------------------------------------------------------ files
 
-    def _save(self, name: str, content: bytes) -> None:
+    def _save(self, files: Mapping[str, bytes]) -> None:
         """A disk that is full now may have room later: say so and go on training."""
-        self.unsaved[name] = content
-        self._save_what_failed()
-
-    def _save_what_failed(self) -> None:
+        for name, content in files.items():
+            self.unsaved.pop(name, None)  # in the order of `files`, whatever failed before
+            self.unsaved[name] = content
         for name, content in list(self.unsaved.items()):
+            if name == METADATA_NAME and CHECKPOINT_NAME in self.unsaved:
+                continue  # it describes weights that are not on the disk
             try:
                 write_atomically(self.folder / name, content)
             except OSError as error:
@@ -364,27 +389,25 @@ class Run:
                 )
             else:
                 del self.unsaved[name]
+                self.saved.add(name)
 
     def _save_weights(self, size_px: int, accuracy: float | None) -> None:
         if not self.group.is_first:
             return
         weights = tensors_to_bytes(_portable(self.average.network.state_dict()))
-        self._save(CHECKPOINT_NAME, weights)
-        self._save(
-            METADATA_NAME,
-            json_to_bytes(
-                self.metadata
-                | {
-                    "size_px": size_px,
-                    "held_out_accuracy": accuracy,
-                    "epochs": self.position.epoch,
-                    "steps": self.position.step,
-                    "seconds": round(self._elapsed(), 1),
-                    "checkpoint_sha256": sha256(weights),
-                }
-                | self._measured_of_checkpoint()
-            ),
+        metadata = (
+            self.metadata
+            | {
+                "size_px": size_px,
+                "held_out_accuracy": accuracy,
+                "epochs": self.position.epoch,
+                "steps": self.position.step,
+                "seconds": round(self._elapsed(), 1),
+                "checkpoint_sha256": sha256(weights),
+            }
+            | self._measured_of_checkpoint()
         )
+        self._save({CHECKPOINT_NAME: weights, METADATA_NAME: json_to_bytes(metadata)})
 
     def _measured_of_checkpoint(self) -> dict[str, Any]:
         if not self.position.measured:
@@ -392,10 +415,6 @@ class Run:
         row = self.position.measured[-1]
         metrics = {name: value for name, value in row.items() if name != "epoch"}
         return {"checkpoint_epoch": row["epoch"], "checkpoint_metrics": metrics}
-
-    def _save_unless_better_exists(self) -> None:
-        if self.position.best_stage < 0:
-            self._save_weights(self.settings.plan.stages[self.position.stage].size_px, None)
 
     def _save_snapshot(self) -> None:
         self.saved_at = self._elapsed()
@@ -411,13 +430,14 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
-        self._save(SNAPSHOT_NAME, tensors_to_bytes(snapshot))
+        files = {SNAPSHOT_NAME: tensors_to_bytes(snapshot)}
         if position.records:
-            self._save("curves.csv", history_to_csv(position.records))
-            self._save("curves.png", draw_curves(position.records))
+            files["curves.csv"] = history_to_csv(position.records)
+            files["curves.png"] = draw_curves(position.records)
         if position.measured:
-            self._save("metrics.csv", rows_to_csv(position.measured))
-            self._save("metrics.png", draw_metrics(position.measured))
+            files["metrics.csv"] = rows_to_csv(position.measured)
+            files["metrics.png"] = draw_metrics(position.measured)
+        self._save(files)
 
     def _identity(self) -> dict[str, str]:
         settings = asdict(self.settings)
@@ -450,6 +470,7 @@ class Run:
             position = snapshot["position"]
             position["records"] = [EpochRecord(**record) for record in position["records"]]
             self.position = Position(**position)
+            self.saved.add(SNAPSHOT_NAME)
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise SubmissionError(
                 f"{path}: is not a snapshot of this program ({error}); start anew without --resume"

@@ -23,6 +23,7 @@ from errors import Stopped, SubmissionError
 from models.resnet import ResNet, ResNetConfig
 from training.devices import Compute, make_deterministic, memory_format
 from training.distributed import Group
+from training.files import sha256
 from training.loop import Run, Settings
 from training.plan import Budget, Plan, Stage
 
@@ -299,6 +300,59 @@ def test_a_full_disk_is_said_and_the_last_good_file_stays(
         make_run(epochs=2).train()
     assert "next save tries again" in capsys.readouterr().err
     assert (run.folder / "resnet_model.pth").read_bytes() == good
+
+
+def test_metadata_never_describes_weights_that_could_not_be_saved(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk with room for metadata.json alone; and a Ctrl-C then does not call all saved."""
+    make_run(epochs=1).train()
+    write, room = training.loop.write_atomically, 4096
+
+    def nearly_full(path: Path, content: bytes) -> None:
+        if len(content) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, content)
+
+    monkeypatch.setattr(training.loop, "write_atomically", nearly_full)
+    run = make_run(seed=6)
+    before = {name: (run.folder / name).read_bytes() for name in ("resnet_model.pth", "metadata.json")}
+    stop_at_step(run, 5)
+    with pytest.raises(SubmissionError, match=r"resnet_model\.pth.*No space left.*make room"):
+        run.train()
+    assert {name: (run.folder / name).read_bytes() for name in before} == before
+
+    room = 10**9  # both are written again, the weights first
+    again = make_run(seed=6, epochs=1)
+    again.unsaved = {"metadata.json": b"of weights before"}
+    again.train()
+    metadata = json.loads((again.folder / "metadata.json").read_text())
+    assert metadata["checkpoint_sha256"] == sha256((again.folder / "resnet_model.pth").read_bytes())
+
+
+def test_a_stop_in_the_first_epoch_keeps_what_an_earlier_run_left(make_run: MakeRun) -> None:
+    def contents() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in run.folder.iterdir()}
+
+    run = make_run(epochs=1)
+    run.train()
+    before = contents()
+    run = make_run(seed=6)
+    stop_at_step(run, 2)
+    with pytest.raises(Stopped, match="earlier run"):
+        run.train()
+    assert contents() == before
+
+    # once a snapshot of this run lies there, it goes on being kept; the weights still stay
+    run = make_run(seed=6, snapshot_seconds=0.0)
+    stop_at_step(run, 2)
+    with pytest.raises(Stopped, match=r"--resume goes on from here; resnet_model\.pth is left"):
+        run.train()
+    assert contents()["resnet_model.pth"] == before["resnet_model.pth"]
+    assert contents()["metadata.json"] == before["metadata.json"]
+    again = make_run(seed=6, snapshot_seconds=0.0)
+    assert again.resume()
+    assert again.position.step == 2
 
 
 def test_a_loss_that_is_no_number_saves_nothing(make_run: MakeRun) -> None:
