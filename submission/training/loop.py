@@ -27,7 +27,7 @@ from errors import Stopped, SubmissionError
 from models.loading import METADATA_NAME
 from plots.curves import draw_curves
 from plots.metrics import draw_metrics
-from training.averaging import WeightAverage
+from training.averaging import WeightAverage, is_finite
 from training.devices import Compute, memory_format
 from training.distributed import Group
 from training.files import (
@@ -309,18 +309,17 @@ class Run:
         settings, position = self.settings, self.position
         stage, store, held_out = trained.stage, trained.store, trained.held_out
         train_loss = sums.loss.item() / sums.images
-        if not math.isfinite(train_loss):
-            # before anything is saved: the last good weights stay
-            raise SubmissionError(
-                f"the loss became {train_loss} in epoch {position.epoch + 1}; the files in "
-                f"{self.folder} are from before; start again with a lower --lr"
-            )
+        # before anything is saved: the last good weights stay
+        self._require_finite("training loss", train_loss)
+        self._require_finite_weights()
         position.epoch += 1
         position.offset = 0
         loss = accuracy = None
         if held_out is not None:
             found = self._measure(held_out)
-            loss, accuracy = found.loss, found.accuracy
+            # each rank has running statistics of its own, and all must take the same decisions
+            loss, accuracy = self.group.agree(found.loss), self.group.agree(found.accuracy)
+            self._require_finite("held-out loss", loss)
             if self.watch.both_splits:
                 rows = self._measure(store).to_row("train") | found.to_row("val")
                 position.measured.append({"epoch": position.epoch, **rows})
@@ -347,6 +346,23 @@ class Run:
             f"epoch {position.epoch} done: training loss {record.train_loss:.3f}, "
             f"accuracy {100 * record.train_accuracy:.2f} %{held_out_text}, "
             f"{record.images_per_second:.1f} images/s"
+        )
+
+    def _require_finite(self, what: str, value: float) -> None:
+        """Raises SubmissionError where the run has diverged, on all ranks together."""
+        if self.group.any(not math.isfinite(value)):
+            how = "infinite on another process" if math.isfinite(value) else value
+            raise self._diverged(f"the {what} became {how}")
+
+    def _require_finite_weights(self) -> None:
+        """Of this rank, without asking the others."""
+        if not (is_finite(self.network) and is_finite(self.average.network)):
+            raise self._diverged("the weights became infinite")
+
+    def _diverged(self, how: str) -> SubmissionError:
+        return SubmissionError(
+            f"{how} in epoch {len(self.position.records) + 1}; the files in {self.folder} are "
+            "from before; start again with a lower --lr"
         )
 
     def _measure(self, store: PixelStore) -> Measured:
@@ -420,6 +436,7 @@ class Run:
         self.saved_at = self._elapsed()
         if not self.group.is_first:
             return
+        self._require_finite_weights()
         position = self.position
         position.elapsed_seconds = self._elapsed()
         snapshot = {

@@ -24,7 +24,8 @@ from models.resnet import ResNet, ResNetConfig
 from training.devices import Compute, make_deterministic, memory_format
 from training.distributed import Group
 from training.files import sha256
-from training.loop import Run, Settings
+from training.loop import Run, Settings, Watch
+from training.measure import Measured
 from training.plan import Budget, Plan, Stage
 
 CPU = Compute(torch.device("cpu"), None, False)
@@ -362,6 +363,66 @@ def test_a_loss_that_is_no_number_saves_nothing(make_run: MakeRun) -> None:
     with pytest.raises(SubmissionError, match="--lr"):
         run.train()
     assert not (run.folder / "resnet_model.pth").exists()
+
+
+@pytest.mark.parametrize("ends", ["epoch", "snapshot", "stop"])
+def test_weights_that_are_no_numbers_replace_nothing(make_run: MakeRun, ends: str) -> None:
+    """The last step diverges, whose loss was taken before: of 5 in the epoch, or of 2."""
+    make_run(epochs=1).train()
+    last = 4 if ends == "epoch" else 2
+    run = make_run(epochs=2, snapshot_seconds=0.0 if ends == "snapshot" else 60.0)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    if ends == "stop":
+        (run.folder / "resume.pth").unlink()
+        del before["resume.pth"]
+        stop_at_step(run, last)
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        if run.position.step < last:
+            run.saved_at = run._elapsed() + 60.0  # no snapshot yet
+        else:
+            run.saved_at = -1.0
+            with torch.no_grad():
+                run.network.conv1.weight.fill_(float("nan"))
+
+    run._step = stepping
+    with pytest.raises(SubmissionError, match="weights became infinite in epoch 1.*--lr"):
+        run.train()
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_a_held_out_loss_that_is_no_number_replaces_nothing(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    found = Measured(float("inf"), torch.eye(3, dtype=torch.int64))
+    monkeypatch.setattr(training.loop, "measure_store", lambda *_: found)
+    with pytest.raises(SubmissionError, match="held-out loss became inf"):
+        run.train()
+    assert not (run.folder / "resnet_model.pth").exists()
+
+
+class _SecondRank(Group):
+    """The second of two ranks, whose peer has every held-out image right and hears no faults."""
+
+    def agree(self, value: float) -> float:
+        return 1.0
+
+    def any(self, flag: bool) -> bool:
+        return flag
+
+
+def test_ranks_stop_early_together(make_run: MakeRun) -> None:
+    """By what the first rank measures: the running statistics of the others differ."""
+    run = make_run(epochs=9)
+    run.group = _SecondRank(rank=1, local_rank=1, size=1)
+    run._share = lambda _entered: min(run.position.epoch / 9, 1.0)
+    run.watch = Watch(patience=3)
+    run.train()
+    assert [record.held_out_accuracy for record in run.position.records] == [1.0] * 4
+    assert run.position.has_stalled
 
 
 def test_a_stop_before_the_first_epoch_leaves_weights(make_run: MakeRun) -> None:
