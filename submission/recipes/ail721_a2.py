@@ -21,7 +21,7 @@ from data.decoding import UnreadableImage, open_rgb, stretched
 from data.label_files import write_labels
 from data.pixel_store import PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
-from data.splits import split_stratified
+from data.splits import hash_split, split_stratified
 from errors import SubmissionError
 from explain.layer_attribution import attribute_layers
 from models.folding import fold_batch_norm
@@ -151,6 +151,9 @@ def train(arguments: argparse.Namespace) -> None:
     if minutes is None and arguments.epochs is None:
         minutes = COURSE_MINUTES
     augmentation = AUGMENTATIONS[arguments.augmentation or DEFAULT_AUGMENTATIONS[plan_name]]
+    train_indices, held_out_indices = split_stratified(
+        files.targets, arguments.holdout, arguments.seed
+    )
     settings = Settings(
         plan=plan,
         budget=Budget(arguments.epochs, None if minutes is None else usable_seconds(minutes)),
@@ -158,9 +161,12 @@ def train(arguments: argparse.Namespace) -> None:
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         seed=arguments.seed,
-    )
-    train_indices, held_out_indices = split_stratified(
-        files.targets, arguments.holdout, arguments.seed
+        images=hash_split(
+            *(
+                (arguments.train_dir, [(files.paths[i], files.targets[i]) for i in indices])
+                for indices in (train_indices, held_out_indices)
+            )
+        ),
     )
 
     def decode(indices: Sequence[int], size_px: int) -> PixelStore:

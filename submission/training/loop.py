@@ -44,6 +44,7 @@ from training.plan import Budget, Plan, Stage
 CHECKPOINT_NAME = "resnet_model.pth"
 SNAPSHOT_NAME = "resume.pth"
 SECONDS_BETWEEN_LINES = 10.0
+_NETWORK_KEYS = ("n", "num_classes", "class_names", "widths", "norm", "groups")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Settings:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     seed: int
+    images: str = ""  # `hash_split` of what is trained on and held out
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
@@ -458,7 +460,7 @@ class Run:
 
     def _identity(self) -> dict[str, str]:
         settings = asdict(self.settings)
-        network = {key: self.metadata[key] for key in ("n", "num_classes", "class_names")}
+        network = {key: self.metadata.get(key) for key in _NETWORK_KEYS}
         return {key: repr(value) for key, value in (settings | network).items()} | {
             "processes": str(self.group.size)
         }
@@ -478,7 +480,7 @@ class Run:
             if differing:
                 raise SubmissionError(
                     f"{path}: was made with other settings ({', '.join(differing)}); give the "
-                    "same options again, or start anew without --resume"
+                    "same options and the same images again, or start anew without --resume"
                 )
             self.network.load_state_dict(snapshot["network"])
             self.average.network.load_state_dict(snapshot["average"])

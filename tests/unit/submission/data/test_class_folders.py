@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from data.class_folders import list_class_folders, list_test_images
-from data.splits import split_stratified
+from data.splits import hash_split, split_stratified
 from errors import SubmissionError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +60,19 @@ def test_flat_and_labelled_test_images_together(tmp_path: Path) -> None:
         ("ZEBRA/2.jpg", "ZEBRA"),
         ("ZEBRA/deep/3.jpg", "ZEBRA"),
     ]
+
+
+def test_a_split_is_known_by_its_names_classes_and_parts() -> None:
+    here, there = Path("here"), Path("there")
+    files = [("a/1.png", 0), ("b/1.png", 1), ("b/\udce9.png", 1)]
+
+    def hashed(root: Path, *parts: list[tuple[str, int]]) -> str:
+        return hash_split(*((root, [(root / name, t) for name, t in part]) for part in parts))
+
+    splits = [(files,), (files, []), (files[:2], files[2:]), (files[:1], files[1:]), (files[::-1],)]
+    splits += [([(name, 0) for name, _ in files],), ([("a/1.pn", 0), *files[1:]],)]
+    assert len({hashed(here, *split) for split in splits}) == len(splits)
+    assert all(hashed(here, *split) == hashed(there, *split) for split in splits)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 0.9), st.integers(0, 9))

@@ -241,6 +241,28 @@ def test_a_wrong_training_command_is_answered_in_one_line(
     assert len(errors.strip().splitlines()) == 1
 
 
+def test_a_run_goes_on_with_the_same_images_and_split_alone(
+    class_folders: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train = class_folders(classes=2, images=4)
+
+    def run(*more: str) -> int:
+        command = ["train.py", str(train), str(tmp_path / "out"), "--recipe", "ail721_a2"]
+        small = ["--n", "1", "--size", "16", "--epochs", "1", "--resume", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", [*command, *small, *more])
+        return run_recipe("train", "")
+
+    assert run("--holdout", "0.3") == 0
+    assert run("--holdout", "0.3") == 0
+    assert run("--holdout", "0.5") == 2
+    assert "other settings (images)" in capsys.readouterr().err
+    (train / "CLASS A" / "0.png").rename(train / "CLASS A" / "9.png")
+    assert run("--holdout", "0.3") == 2
+
+
 def test_evaluate_without_class_names_says_where_they_are_looked_for(
     program: Program, checkpoint: Path, class_folders: Callable
 ) -> None:

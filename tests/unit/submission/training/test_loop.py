@@ -269,6 +269,12 @@ def test_a_snapshot_of_other_settings_is_refused(make_run: MakeRun) -> None:
         make_run(seed=7).resume()
     with pytest.raises(SubmissionError, match="budget"):
         make_run(epochs=9).resume()
+    with pytest.raises(SubmissionError, match=r"\(images\); give the same options and the same im"):
+        make_run(images="another split").resume()
+    other = make_run()
+    other.metadata["groups"] = 4
+    with pytest.raises(SubmissionError, match="groups"):
+        other.resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish"])
