@@ -34,12 +34,13 @@ class TestImage:
     label: str | None
 
 
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """`2.jpg` before `10.jpg`."""
-    return tuple(
+def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """`2.jpg` before `10.jpg`; names that are equal but for zeros and case by their characters."""
+    parts = tuple(
         (0, int(part)) if part.isdecimal() else (1, part.casefold())
         for part in re.split(r"(\d+)", name)
     )
+    return parts, name
 
 
 def is_image_file(path: Path) -> bool:

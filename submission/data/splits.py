@@ -15,7 +15,7 @@ def split_stratified(
     """Indices to train on and indices held out; depends on `targets`, `share` and `seed` alone.
 
     Of every class `round(share × count)` images are held out, at least one when `share` > 0 and
-    the class has two or more.
+    the class has two or more, and never all of them.
     """
     members: dict[int, list[int]] = {}
     for index, target in enumerate(targets):
@@ -23,7 +23,9 @@ def split_stratified(
     held_out: list[int] = []
     for target in sorted(members):
         indices = members[target]
-        count = max(round(share * len(indices)), 1) if share > 0 and len(indices) > 1 else 0
+        count = 0
+        if share > 0 and len(indices) > 1:
+            count = min(max(round(share * len(indices)), 1), len(indices) - 1)
         held_out += random.Random(f"{seed}/{target}").sample(indices, count)
     chosen = set(held_out)
     return [index for index in range(len(targets)) if index not in chosen], sorted(held_out)

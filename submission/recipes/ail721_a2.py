@@ -19,7 +19,7 @@ from data.augmentation import Augmentation
 from data.class_folders import TestImage, list_test_images
 from data.decoding import UnreadableImage, open_rgb, stretched
 from data.label_files import write_labels
-from data.pixel_store import PixelStore, decode_into_store
+from data.pixel_store import NothingReadable, PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
 from data.splits import hash_split, split_stratified
 from errors import SubmissionError
@@ -179,8 +179,20 @@ def train(arguments: argparse.Namespace) -> None:
         )
 
     def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
-        held_out = decode(held_out_indices, size_px) if held_out_indices else None
-        return decode(train_indices, store_px), held_out
+        return decode(train_indices, store_px), decode_held_out(size_px)
+
+    def decode_held_out(size_px: int) -> PixelStore | None:
+        if not held_out_indices:
+            return None
+        try:
+            return decode(held_out_indices, size_px)
+        except NothingReadable as error:
+            print(
+                f"warning: held-out images: {error}; nothing is held out, and the last weights "
+                "are kept",
+                file=sys.stderr,
+            )
+            return None
 
     config = ResNetConfig(n=arguments.n, num_classes=classes, size_px=size_px)
     network = ResNet(config)
