@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import signal
 import sys
 import time
@@ -17,8 +18,11 @@ def run_recipe(verb: str, description: str) -> int:
     Returns the exit code: 0 done, 2 something to mend (said on stderr), 130 stopped by Ctrl-C or
     by a batch system.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a file name that the terminal cannot show must not end hours of work
+        sys.stdout.reconfigure(errors="backslashreplace")
     began = time.monotonic()  # --minutes run from here: importing torch takes some of them
-    first = argparse.ArgumentParser(add_help=False)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--recipe")
     chosen, rest = first.parse_known_args()
     try:
