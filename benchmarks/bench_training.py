@@ -113,15 +113,14 @@ class _Ours:
         self.run = Run(network, settings, lambda *_: (store, None), compute, Group(), scratch, {})
         self.run.started = self.run.saved_at = self.run.said_at = time.monotonic() + 1e9
         self.images = StageImages(0, self.run.settings.plan.stages[0], store, None)
-        self.sums = self.run._no_sums()
 
     def step(self) -> float:
         began = time.perf_counter()
         if self.run._epoch_is_over(self.images):
             self.run.position.offset = 0
             self.run.position.epoch += 1
-        self.run._step(self.images, 0.5, self.sums)
-        self.sums.loss.item()
+        self.run._step(self.images, 0.5)
+        self.run.sums.loss.item()
         return time.perf_counter() - began
 
 

@@ -38,6 +38,18 @@ def run_recipe(verb: str, description: str) -> int:
     except SubmissionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (RuntimeError, MemoryError) as error:
+        from training.devices import is_out_of_memory  # noqa: PLC0415 - torch takes seconds
+
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0] or "out of memory"
+        print(
+            f"error: there is not enough memory ({reason}); give a smaller --batch-size, or where "
+            "the images themselves do not fit, a smaller --size; files that are saved stay",
+            file=sys.stderr,
+        )
+        return 2
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
         return 128 + signal.SIGINT

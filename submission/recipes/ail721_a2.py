@@ -137,7 +137,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     make_folder(arguments.checkpoint_dir)
-    group = join_group()
+    group = join_group(arguments.device)
     compute = choose_compute(arguments.device, group.local_rank)
     make_deterministic(arguments.seed)
     plan_name = arguments.plan or ("long" if compute.device.type == "cuda" else "short")

@@ -134,7 +134,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     files = list_training_files(arguments)
-    group = join_group()
+    group = join_group(arguments.device)
     compute = choose_compute(arguments.device, group.local_rank)
     splits = _Splits(arguments, files, compute)
     for name in dict.fromkeys(names):

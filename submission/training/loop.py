@@ -155,6 +155,7 @@ class Run:
         )
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
         self.position = Position()
+        self.sums = self._no_sums()
         self.stop_signal: int | None = None
         self.unsaved: dict[str, bytes] = {}
         self.saved: set[str] = set()  # names in the folder that are this run's
@@ -172,16 +173,15 @@ class Run:
             entered: StageImages | None = None
             # A stage counts from its first step on: until then the network is the last one's.
             trained: StageImages | None = None
-            sums = self._no_sums()
+            share = 1.0
             while not self.position.has_stalled and (share := self._share(entered)) < 1.0:
                 if entered is None or self._another_stage_is_due(entered, share):
                     entered = self._enter(self.settings.plan.stage_index(share))
                     continue  # decoding took time
-                self._step(entered, share, sums)
+                self._step(entered, share)
                 trained = entered
                 if self._epoch_is_over(trained):
-                    self._finish_epoch(trained, share, sums)
-                    sums = self._no_sums()
+                    self._finish_epoch(trained, share)
                 if self.group.any(self.stop_signal is not None):
                     self._stop()
                 if self._elapsed() - self.saved_at > self.settings.snapshot_seconds:
@@ -191,9 +191,9 @@ class Run:
                     f"{self.folder}: the time was over after {self._elapsed():.0f} s, before a "
                     "first step; nothing is trained and nothing was saved; give more --minutes"
                 )
-            if sums.images:
-                assert trained is not None
-                self._finish_epoch(trained, share, sums)
+            if self.sums.images:
+                # none was trained in where a run goes on whose time was over when it was stopped
+                self._finish_epoch(trained or self._enter(self.position.stage), share)
             self._save_snapshot()
             self._require_saved()
         return self.position
@@ -268,9 +268,9 @@ class Run:
         # an incomplete last batch is left for another epoch's order
         return self.position.offset + self._batch_size(images) > len(images.store)
 
-    def _step(self, entered: StageImages, share: float, sums: _Sums) -> None:
+    def _step(self, entered: StageImages, share: float) -> None:
         began = time.monotonic()
-        settings, position = self.settings, self.position
+        settings, position, sums = self.settings, self.position, self.sums
         stage, store = entered.stage, entered.store
         batch_size = self._batch_size(entered)
         order = torch.randperm(
@@ -305,10 +305,10 @@ class Run:
         sums.seconds += time.monotonic() - began
         if self._elapsed() - self.said_at > SECONDS_BETWEEN_LINES:
             self.said_at = self._elapsed()
-            self._say_progress(share, loss, rate, sums, stage.crop_px)
+            self._say_progress(share, loss, rate, stage.crop_px)
 
-    def _finish_epoch(self, trained: StageImages, share: float, sums: _Sums) -> None:
-        settings, position = self.settings, self.position
+    def _finish_epoch(self, trained: StageImages, share: float) -> None:
+        settings, position, sums = self.settings, self.position, self.sums
         stage, store, held_out = trained.stage, trained.store, trained.held_out
         train_loss = sums.loss.item() / sums.images
         # before anything is saved: the last good weights stay
@@ -316,6 +316,7 @@ class Run:
         self._require_finite_weights()
         position.epoch += 1
         position.offset = 0
+        self.sums = self._no_sums()
         loss = accuracy = None
         if held_out is not None:
             found = self._measure(held_out)
@@ -330,7 +331,7 @@ class Run:
             step=position.step,
             seconds=self._elapsed(),
             size_px=stage.size_px,
-            learning_rate=settings.plan.learning_rate(share, stage.batch_size),
+            learning_rate=settings.plan.learning_rate(share, self._batch_size(trained)),
             train_loss=train_loss,
             train_accuracy=sums.correct.item() / sums.images,
             held_out_loss=loss,
@@ -448,6 +449,7 @@ class Run:
             "average": _portable(self.average.network.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "sums": asdict(self.sums),
         }
         files = {SNAPSHOT_NAME: tensors_to_bytes(snapshot)}
         if position.records:
@@ -485,10 +487,14 @@ class Run:
             self.network.load_state_dict(snapshot["network"])
             self.average.network.load_state_dict(snapshot["average"])
             self.optimizer.load_state_dict(snapshot["optimizer"])
-            self.scaler.load_state_dict(snapshot["scaler"])
+            if snapshot["scaler"]:  # a run in bfloat16 or float32 had none
+                self.scaler.load_state_dict(snapshot["scaler"])
             position = snapshot["position"]
             position["records"] = [EpochRecord(**record) for record in position["records"]]
             self.position = Position(**position)
+            self.sums = _Sums(**snapshot["sums"])
+            self.sums.loss = self.sums.loss.to(self.compute.device)
+            self.sums.correct = self.sums.correct.to(self.compute.device)
             self.saved.add(SNAPSHOT_NAME)
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise SubmissionError(
@@ -503,8 +509,9 @@ class Run:
             print(f"[{_clock(self._elapsed())}] {text}", flush=True)
 
     def _say_progress(
-        self, share: float, loss: Tensor, rate: float, sums: _Sums, crop_px: int
+        self, share: float, loss: Tensor, rate: float, crop_px: int
     ) -> None:
+        sums = self.sums
         done = self.settings.plan.work_share(share)
         left = ""
         if self.settings.budget.seconds is not None and self.settings.budget.epochs is None:

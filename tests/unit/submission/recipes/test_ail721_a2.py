@@ -312,6 +312,34 @@ def test_held_out_images_that_cannot_be_read_are_done_without(
     assert json.loads((tmp_path / "out" / "metadata.json").read_text())["held_out_accuracy"] is None
 
 
+def cannot_allocate_in_main_memory() -> None:
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def cannot_allocate_on_the_gpu() -> None:
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+
+@pytest.mark.parametrize("fails", [cannot_allocate_in_main_memory, cannot_allocate_on_the_gpu])
+def test_too_little_memory_is_answered_in_one_line(
+    fails: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("recipes.ail721_a2.train", lambda _arguments: fails())
+    monkeypatch.setattr(sys, "argv", ["train.py", "in", "out", "--recipe", "ail721_a2"])
+    assert run_recipe("train", "") == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: there is not enough memory (")
+    assert "--batch-size" in errors
+    assert len(errors.splitlines()) == 1
+
+    def other(_arguments: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("recipes.ail721_a2.train", other)
+    with pytest.raises(RuntimeError, match="a defect"):
+        run_recipe("train", "")
+
+
 def test_evaluate_without_class_names_says_where_they_are_looked_for(
     program: Program, checkpoint: Path, class_folders: Callable
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_checkpoint_alone_needs_its_normalisation_and_names(
     [
         (["{train}", "{out}", "--epochs", "0"], "--epochs 0: at least 1"),
         (["{train}", "{out}", "--classes", "25"], "holds 2 class folders"),
+        (["{train}", "{out}", "--r", "25"], "holds 2 class folders"),
         (["{train}", "{out}", "--lr", "nan"], "--lr nan"),
         (["{train}", "{out}", "--val", "{other}"], "has other class folders than"),
         (["{train}", "{out}", "--experiment", "gn", "--groups", "5"], "--groups 5: 16 filters"),
