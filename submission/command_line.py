@@ -32,9 +32,7 @@ def run_recipe(verb: str, description: str) -> int:
         )
         parser.add_argument("--recipe", choices=recipe_names(), help="default: the only one")
         getattr(recipe, f"add_{verb}_arguments")(parser)
-        getattr(recipe, verb)(
-            parser.parse_args(rest, argparse.Namespace(began=began))
-        )
+        getattr(recipe, verb)(parser.parse_args(rest, argparse.Namespace(began=began)))
     except SubmissionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

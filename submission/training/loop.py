@@ -508,9 +508,7 @@ class Run:
         if self.group.is_first:
             print(f"[{_clock(self._elapsed())}] {text}", flush=True)
 
-    def _say_progress(
-        self, share: float, loss: Tensor, rate: float, crop_px: int
-    ) -> None:
+    def _say_progress(self, share: float, loss: Tensor, rate: float, crop_px: int) -> None:
         sums = self.sums
         done = self.settings.plan.work_share(share)
         left = ""

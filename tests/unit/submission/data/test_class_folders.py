@@ -52,6 +52,17 @@ def test_missing_folder_and_file_are_named(tmp_path: Path) -> None:
         list_test_images(touch(tmp_path / "empty", "a.txt"))
 
 
+def test_images_of_kinds_that_are_not_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(
+        tmp_path, "a/1.png", "a/2.jp2", "a/3.AVIF", "b/1.png", "b/4.jp2", "b/notes.txt", "b/.5.jp2"
+    )
+    for list_images in (list_class_folders, list_test_images):
+        list_images(tmp_path)
+        assert "are passed over (1 .avif, 2 .jp2); save them" in capsys.readouterr().err
+
+
 def test_flat_and_labelled_test_images_together(tmp_path: Path) -> None:
     touch(tmp_path, "img_10.jpg", "img_9.png", "ZEBRA/2.jpg", "ZEBRA/deep/3.jpg")
     assert [(image.name, image.label) for image in list_test_images(tmp_path)] == [

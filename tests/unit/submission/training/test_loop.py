@@ -160,6 +160,7 @@ def test_the_learning_rate_that_is_told_is_that_of_the_batches(make_run: MakeRun
     used = run.optimizer.param_groups[0]["lr"]
     assert run.position.records[-1].learning_rate == pytest.approx(used)
 
+
 def test_a_stage_trains_on_smaller_crops_than_it_is_measured_on(make_run: MakeRun) -> None:
     stage = Stage(size_px=12, store_px=12, share=1, batch_size=5, crop_px=8)
     run = make_run(epochs=1, plan=Plan((stage,), peak_learning_rate=0.1))
@@ -246,7 +247,9 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize(("reading_seconds", "entered"), [((0.0, 70.0), True), ((60.0, 0.0), False)])
+@pytest.mark.parametrize(
+    ("reading_seconds", "entered"), [((0.0, 70.0), True), ((60.0, 0.0), False)]
+)
 def test_a_stage_that_there_is_no_time_for_leaves_the_last_ones_network(
     make_run: MakeRun,
     monkeypatch: pytest.MonkeyPatch,
@@ -361,7 +364,9 @@ def test_metadata_never_describes_weights_that_could_not_be_saved(
 
     monkeypatch.setattr(training.loop, "write_atomically", nearly_full)
     run = make_run(seed=6)
-    before = {name: (run.folder / name).read_bytes() for name in ("resnet_model.pth", "metadata.json")}
+    before = {
+        name: (run.folder / name).read_bytes() for name in ("resnet_model.pth", "metadata.json")
+    }
     stop_at_step(run, 5)
     with pytest.raises(SubmissionError, match=r"resnet_model\.pth.*No space left.*make room"):
         run.train()
