@@ -219,9 +219,20 @@ class Run:
 
     def _stop(self) -> NoReturn:
         """Save what can be gone on from. Raises Stopped, and SubmissionError where that failed."""
+        if not self.group.is_first:
+            self.group.agree(0.0)  # torchrun ends all as soon as one has: the first is saving
+            raise Stopped("the first process says what is saved")
+        try:
+            told = self._save_for_resume()
+        finally:
+            self.group.agree(0.0)
+        raise Stopped(told)
+
+    def _save_for_resume(self) -> str:
+        """What there is to go on from, in words."""
         is_first_epoch = self.position.best_stage < 0
         if is_first_epoch and SNAPSHOT_NAME not in self.saved and self._exists(SNAPSHOT_NAME):
-            raise Stopped(
+            return (
                 f"before the first epoch was over: the files that an earlier run left in "
                 f"{self.folder} stay as they are, and nothing of this run is saved"
             )
@@ -233,7 +244,7 @@ class Run:
             else:
                 self._save_weights(self.settings.plan.stages[self.position.stage].size_px, None)
         self._require_saved()
-        raise Stopped(
+        return (
             f"everything is saved in {self.folder}; the same command with --resume goes on from "
             f"here{kept}"
         )

@@ -99,7 +99,7 @@ def stop_at_step(run: Run, step: int) -> None:
 
 
 # 21 images: 4 steps an epoch with batches of 5, 5 with batches of 4
-@pytest.mark.parametrize("step", [1, 3, 4, 8, 9, 15])
+@pytest.mark.parametrize("step", [1, 3, 4, 8, 9, 15, 18])
 def test_a_stopped_and_resumed_run_equals_one_that_was_not(make_run: MakeRun, step: int) -> None:
     whole = make_run("whole")
     whole.train()
@@ -281,7 +281,7 @@ def test_a_budget_without_a_first_step_is_said(
 ) -> None:
     Clock(monkeypatch, 1.0)
     run = make_run(epochs=None, seconds=3.0)
-    with pytest.raises(SubmissionError, match="before a first step.*--minutes"):
+    with pytest.raises(SubmissionError, match=r"before a first step.*--minutes"):
         run.train()
     assert list(run.folder.iterdir()) == []
 
@@ -437,7 +437,7 @@ def test_weights_that_are_no_numbers_replace_nothing(make_run: MakeRun, ends: st
                 run.network.conv1.weight.fill_(float("nan"))
 
     run._step = stepping
-    with pytest.raises(SubmissionError, match="weights became infinite in epoch 1.*--lr"):
+    with pytest.raises(SubmissionError, match=r"weights became infinite in epoch 1.*--lr"):
         run.train()
     assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
 
@@ -457,6 +457,7 @@ class _SecondRank(Group):
     """The second of two ranks, whose peer has every held-out image right and hears no faults."""
 
     def agree(self, value: float) -> float:
+        self.__dict__.setdefault("asked", []).append(value)
         return 1.0
 
     def any(self, flag: bool) -> bool:
@@ -472,6 +473,17 @@ def test_ranks_stop_early_together(make_run: MakeRun) -> None:
     run.train()
     assert [record.held_out_accuracy for record in run.position.records] == [1.0] * 4
     assert run.position.has_stalled
+
+
+def test_the_first_rank_alone_saves_when_all_are_stopped(make_run: MakeRun) -> None:
+    run = make_run(epochs=9)
+    run.group = _SecondRank(rank=1, local_rank=1, size=1)
+    run._share = lambda _entered: 0.1
+    stop_at_step(run, 6)
+    with pytest.raises(Stopped, match="first process"):
+        run.train()
+    assert run.group.asked[-1] == 0.0  # it has waited for the first one
+    assert list(run.folder.iterdir()) == []
 
 
 def test_a_stop_before_the_first_epoch_leaves_weights(make_run: MakeRun) -> None:
