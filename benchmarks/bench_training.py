@@ -47,7 +47,7 @@ from recipes.ail721_a2 import (  # noqa: E402
 )
 from training.devices import choose_compute  # noqa: E402
 from training.distributed import Group  # noqa: E402
-from training.loop import Run, Settings  # noqa: E402
+from training.loop import Run, Settings, StageImages  # noqa: E402
 from training.plan import Budget, Plan, Stage  # noqa: E402
 
 GOAL = {"cpu": 3.0, "cuda": 5.0}
@@ -112,16 +112,15 @@ class _Ours:
         network = ResNet(ResNetConfig(n=2, num_classes=SPECIES, size_px=stage.size_px))
         self.run = Run(network, settings, lambda *_: (store, None), compute, Group(), scratch, {})
         self.run.started = self.run.saved_at = self.run.said_at = time.monotonic() + 1e9
-        self.store = store
-        self.sums = self.run._no_sums()
+        self.images = StageImages(0, self.run.settings.plan.stages[0], store, None)
 
     def step(self) -> float:
         began = time.perf_counter()
-        if self.run._epoch_is_over(self.store, 0):
+        if self.run._epoch_is_over(self.images):
             self.run.position.offset = 0
             self.run.position.epoch += 1
-        self.run._step(self.store, 0.5, 0, self.sums)
-        self.sums.loss.item()
+        self.run._step(self.images, 0.5)
+        self.run.sums.loss.item()
         return time.perf_counter() - began
 
 

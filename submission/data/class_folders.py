@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from errors import SubmissionError
 
@@ -34,19 +38,38 @@ class TestImage:
     label: str | None
 
 
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """`2.jpg` before `10.jpg`."""
-    return tuple(
+def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """`2.jpg` before `10.jpg`; names that are equal but for zeros and case by their characters."""
+    parts = tuple(
         (0, int(part)) if part.isdecimal() else (1, part.casefold())
         for part in re.split(r"(\d+)", name)
     )
+    return parts, name
 
 
-def is_image_file(path: Path) -> bool:
-    """By its suffix, whatever the case; hidden files (macOS's `._1.jpg`) are no images."""
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+def _images_below(folder: Path, root: Path, passed_over: Counter[str]) -> list[Path]:
+    """In natural order; by their suffixes, whatever the case; hidden files (macOS's `._1.jpg`) are
+    no images. `passed_over` counts image files of other kinds by their suffixes."""
+    found = []
+    for path in folder.rglob("*"):
+        suffix = path.suffix.lower()
+        if not suffix or path.name.startswith(".") or not path.is_file():
+            continue
+        if suffix in IMAGE_SUFFIXES:
+            found.append(path)
+        elif Image.registered_extensions().get(suffix) in Image.OPEN:
+            passed_over[suffix] += 1
+    return sorted(found, key=lambda path: natural_key(path.relative_to(root).as_posix()))
+
+
+def _warn_of(passed_over: Counter[str], root: Path) -> None:
+    if passed_over:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
+        print(
+            f"warning: {root}: image files of kinds that are not read are passed over ({kinds}); "
+            "save them as PNG or JPEG",
+            file=sys.stderr,
+        )
 
 
 def require_folder(root: Path, what: str) -> None:
@@ -83,15 +106,14 @@ def list_class_folders(root: Path) -> LabelledFiles:
     paths: list[Path] = []
     targets: list[int] = []
     empty: list[str] = []
+    passed_over: Counter[str] = Counter()
     for index, directory in enumerate(directories):
-        files = sorted(
-            (path for path in directory.rglob("*") if is_image_file(path)),
-            key=lambda path: natural_key(path.relative_to(root).as_posix()),
-        )
+        files = _images_below(directory, root, passed_over)
         if not files:
             empty.append(directory.name)
         paths += files
         targets += [index] * len(files)
+    _warn_of(passed_over, root)
     if empty:
         raise SubmissionError(
             f"{root}: no images in class folder(s) {', '.join(empty[:5])}"
@@ -109,10 +131,9 @@ def list_test_images(root: Path) -> tuple[TestImage, ...]:
     Raises SubmissionError when there is no image at all.
     """
     require_folder(root, "the images to predict")
-    found = sorted(
-        (path for path in root.rglob("*") if is_image_file(path)),
-        key=lambda path: natural_key(path.relative_to(root).as_posix()),
-    )
+    passed_over: Counter[str] = Counter()
+    found = _images_below(root, root, passed_over)
+    _warn_of(passed_over, root)
     if not found:
         raise SubmissionError(
             f"{root}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))} are looked for)"

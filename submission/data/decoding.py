@@ -34,6 +34,27 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+_ORIENTATION = 0x0112  # the EXIF tag
+_BACK = {  # from the upright image to the stored one
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def _as_stored(image: Image.Image) -> Image.Image:
+    """Pillow turns TIFF upright while it decodes, and no other kind: turn it back."""
+    if image.format != "TIFF":
+        return image
+    orientation = image.getexif().get(_ORIENTATION)
+    image.load()
+    return image.transpose(_BACK[orientation]) if orientation in _BACK else image
+
+
 def open_rgb(path: Path) -> Image.Image:
     """Decode `path` to a Pillow image in mode RGB. The first frame of an animation counts.
 
@@ -50,7 +71,7 @@ def open_rgb(path: Path) -> Image.Image:
                     raise UnreadableImage(
                         f"{width}×{height} pixels; at most {MAX_PIXELS:,} are decoded"
                     )
-                return _to_rgb(image)
+                return _to_rgb(_as_stored(image))
     except UnidentifiedImageError as error:
         raise UnreadableImage("no known image format") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:

@@ -21,6 +21,7 @@ def write_labels(images: Sequence[TestImage], predicted: Mapping[str, str]) -> N
     writer.writerows([image.name, predicted.get(image.name, "")] for image in images)
     path = Path("submission.csv")
     try:
-        write_atomically(path, buffer.getvalue().encode())
+        # a name that is no UTF-8 keeps the bytes that it has on the disk
+        write_atomically(path, buffer.getvalue().encode(errors="surrogateescape"))
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be written ({error.strerror})") from error

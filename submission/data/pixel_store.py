@@ -16,6 +16,10 @@ from data.decoding import UnreadableImage, read_rgb
 from errors import SubmissionError
 
 
+class NothingReadable(SubmissionError):
+    """None of the images that were to be decoded could be."""
+
+
 @dataclass(frozen=True)
 class PixelStore:
     """`pixels`: (N, S, S, 3) uint8 RGB; `targets`: (N,) int64 on the same device.
@@ -52,7 +56,7 @@ def decode_into_store(
     """Decode all `paths` with `workers` threads; Pillow releases the interpreter meanwhile.
 
     An unreadable image is named on stderr and left out. The store lies on `device` when that is
-    a GPU with room for it, else in main memory. Raises SubmissionError when nothing is readable.
+    a GPU with room for it, else in main memory. Raises NothingReadable.
     """
     pixels = np.empty((len(paths), size_px, size_px, 3), np.uint8)
 
@@ -70,7 +74,7 @@ def decode_into_store(
         if reason is not None:
             print(f"warning: {path}: left out, unreadable: {reason}", file=sys.stderr)
     if not kept:
-        raise SubmissionError(
+        raise NothingReadable(
             f"none of the {len(paths)} images could be read, e.g. {paths[0]}: {reasons[0]}"
         )
     if len(kept) < len(paths):

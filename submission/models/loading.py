@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from data.scaling import IMAGENET_MEAN, IMAGENET_STD
 from errors import SubmissionError
 from models.resnet import ResNet, config_from_state_dict
 from models.variants import GROUPS, norm_in, norm_layer
-from training.files import load_tensors
+from training.files import load_tensors, sha256
 
 METADATA_NAME = "metadata.json"
 CLASS_LABELS_NAME = "class_labels.json"
@@ -117,8 +118,20 @@ def _metadata_for(
             raise SubmissionError(f'{path}: "class_names" must be a list of the classes\' names')
         head = state_dict.get("fc.weight")
         if head is not None and len(names) == head.shape[0]:
+            _warn_of_another_checkpoint(metadata, path, checkpoint)
             return metadata
     return {}
+
+
+def _warn_of_another_checkpoint(metadata: Mapping[str, Any], path: Path, checkpoint: Path) -> None:
+    described = metadata.get("checkpoint_sha256")
+    if described is not None and described != sha256(checkpoint.read_bytes()):
+        print(
+            f"warning: {path}: describes another checkpoint than {checkpoint} (by its "
+            '"checkpoint_sha256"); the image side, normalisation and class names that it gives are '
+            "used, and may not be those of this one",
+            file=sys.stderr,
+        )
 
 
 def find_class_names(

@@ -40,7 +40,7 @@ def draw_grid(title: str, rows: Sequence[tuple[str, Sequence[Explained]]], colum
     from matplotlib.figure import Figure  # noqa: PLC0415 - predicting need not wait for it
 
     figure = Figure(figsize=(1.75 * columns, 2.1 * len(rows) + 0.4), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(_drawable(title))
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, (name, explained) in zip(grid, rows, strict=True):
         for index, axes in enumerate(axes_row):
@@ -50,7 +50,12 @@ def draw_grid(title: str, rows: Sequence[tuple[str, Sequence[Explained]]], colum
                 axes.set_ylabel(name)
             if index < len(explained):
                 axes.imshow(superimpose(explained[index]))
-                axes.set_title(explained[index].caption, fontsize=7)
+                axes.set_title(_drawable(explained[index].caption), fontsize=7)
             else:
                 axes.set_frame_on(False)
     return to_png(figure)
+
+
+def _drawable(text: str) -> str:
+    """matplotlib draws no bytes of a file name that are no UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

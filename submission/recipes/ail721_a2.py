@@ -19,9 +19,9 @@ from data.augmentation import Augmentation
 from data.class_folders import TestImage, list_test_images
 from data.decoding import UnreadableImage, open_rgb, stretched
 from data.label_files import write_labels
-from data.pixel_store import PixelStore, decode_into_store
+from data.pixel_store import NothingReadable, PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
-from data.splits import split_stratified
+from data.splits import hash_split, split_stratified
 from errors import SubmissionError
 from explain.layer_attribution import attribute_layers
 from models.folding import fold_batch_norm
@@ -137,7 +137,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     make_folder(arguments.checkpoint_dir)
-    group = join_group()
+    group = join_group(arguments.device)
     compute = choose_compute(arguments.device, group.local_rank)
     make_deterministic(arguments.seed)
     plan_name = arguments.plan or ("long" if compute.device.type == "cuda" else "short")
@@ -151,6 +151,9 @@ def train(arguments: argparse.Namespace) -> None:
     if minutes is None and arguments.epochs is None:
         minutes = COURSE_MINUTES
     augmentation = AUGMENTATIONS[arguments.augmentation or DEFAULT_AUGMENTATIONS[plan_name]]
+    train_indices, held_out_indices = split_stratified(
+        files.targets, arguments.holdout, arguments.seed
+    )
     settings = Settings(
         plan=plan,
         budget=Budget(arguments.epochs, None if minutes is None else usable_seconds(minutes)),
@@ -158,9 +161,12 @@ def train(arguments: argparse.Namespace) -> None:
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         seed=arguments.seed,
-    )
-    train_indices, held_out_indices = split_stratified(
-        files.targets, arguments.holdout, arguments.seed
+        images=hash_split(
+            *(
+                (arguments.train_dir, [(files.paths[i], files.targets[i]) for i in indices])
+                for indices in (train_indices, held_out_indices)
+            )
+        ),
     )
 
     def decode(indices: Sequence[int], size_px: int) -> PixelStore:
@@ -173,8 +179,20 @@ def train(arguments: argparse.Namespace) -> None:
         )
 
     def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
-        held_out = decode(held_out_indices, size_px) if held_out_indices else None
-        return decode(train_indices, store_px), held_out
+        return decode(train_indices, store_px), decode_held_out(size_px)
+
+    def decode_held_out(size_px: int) -> PixelStore | None:
+        if not held_out_indices:
+            return None
+        try:
+            return decode(held_out_indices, size_px)
+        except NothingReadable as error:
+            print(
+                f"warning: held-out images: {error}; nothing is held out, and the last weights "
+                "are kept",
+                file=sys.stderr,
+            )
+            return None
 
     config = ResNetConfig(n=arguments.n, num_classes=classes, size_px=size_px)
     network = ResNet(config)
@@ -201,7 +219,16 @@ def train(arguments: argparse.Namespace) -> None:
             f"{count_parameters(network):,} parameters; {compute.describe()}",
             flush=True,
         )
-    run = Run(network, settings, stores, compute, group, arguments.checkpoint_dir, metadata)
+    run = Run(
+        network,
+        settings,
+        stores,
+        compute,
+        group,
+        arguments.checkpoint_dir,
+        metadata,
+        began=arguments.began,
+    )
     if arguments.resume and not run.resume() and group.is_first:
         print(f"{arguments.checkpoint_dir}: nothing to resume, so this run starts anew")
     run.train()

@@ -25,7 +25,7 @@ from data.decoding import UnreadableImage, read_rgb
 from data.label_files import write_labels
 from data.pixel_store import PixelStore, decode_into_store
 from data.scaling import IMAGENET_MEAN, IMAGENET_STD, scaled
-from data.splits import split_stratified
+from data.splits import hash_split, split_stratified
 from errors import SubmissionError
 from explain.grad_cam import mean_grad_cam
 from models.loading import LoadedNetwork, find_class_names, load_network
@@ -134,7 +134,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     files = list_training_files(arguments)
-    group = join_group()
+    group = join_group(arguments.device)
     compute = choose_compute(arguments.device, group.local_rank)
     splits = _Splits(arguments, files, compute)
     for name in dict.fromkeys(names):
@@ -172,6 +172,7 @@ def _train_one(
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         seed=arguments.seed,
+        images=splits.sha256,
         weight_decay=1e-4,
         label_smoothing=0.0,
         average_decay=0.0,  # no averaging: what is measured is what the optimiser has
@@ -239,6 +240,10 @@ class _Splits:
                     f"{arguments.train_dir}: no class has two images, so that none can be held "
                     "out; give --val DIR"
                 )
+        self.sha256 = hash_split(
+            (arguments.train_dir, self.train_files),
+            (validation or arguments.train_dir, self.val_files),
+        )
         self.kept: tuple[PixelStore, PixelStore] | None = None
 
     def stores(self, store_px: int, size_px: int) -> tuple[PixelStore, PixelStore]:

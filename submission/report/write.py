@@ -77,7 +77,9 @@ def write_report(
     loaded = load_network(best.checkpoint, best.checkpoint.parent)
     loaded.network.to(compute.device)
     _tell_heatmaps(page, best, loaded, validation, compute, species)
-    return page.save(REPORT_NAME, ("\n\n".join(page.parts) + "\n").encode())
+    return page.save(
+        REPORT_NAME, ("\n\n".join(page.parts) + "\n").encode(errors="backslashreplace")
+    )
 
 
 def _setting(runs: Mapping[str, FinishedRun]) -> str:

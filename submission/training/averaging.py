@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, nn
 
 
+def is_finite(network: nn.Module) -> bool:
+    """Whether all parameters and running statistics are numbers."""
+    tensors = [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
+
 class WeightAverage:
     """Follows a network's parameters and running statistics (Polyak & Juditsky 1992; the warm-up
     of the decay is that of TensorFlow's ExponentialMovingAverage)."""

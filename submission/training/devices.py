@@ -65,6 +65,13 @@ def choose_compute(device_name: str | None, local_rank: int) -> Compute:
     return Compute(device, torch.float16, True)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a GPU's memory or this machine's did not suffice."""
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
+        "DefaultCPUAllocator" in str(error)  # torch has no exception of its own for it
+    )
+
+
 def memory_format(network: nn.Module) -> torch.memory_format:
     """Channels-last where it is sound: it is the faster layout on CPUs and GPUs alike.
 

@@ -58,15 +58,17 @@ def _control_group() -> dist.ProcessGroup:
     return _control
 
 
-def join_group() -> Group:
-    """Read what `torchrun` put into the environment and meet the other ranks."""
+def join_group(device_name: str | None) -> Group:
+    """Read what `torchrun` put into the environment and meet the other ranks, which compute on
+    the named device, or on GPUs where there are some."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Group()
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    if torch.cuda.is_available():
+    on_gpus = torch.cuda.is_available() and not (device_name or "cuda").startswith("cpu")
+    if on_gpus:
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    dist.init_process_group("nccl" if on_gpus else "gloo")
     return Group(rank, local_rank, size)
 
 

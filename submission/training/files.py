@@ -46,8 +46,10 @@ def tensors_to_bytes(content: Any) -> bytes:
 
 
 def json_to_bytes(content: Mapping[str, Any]) -> bytes:
-    """Indented UTF-8 with a final newline."""
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    """Indented UTF-8 with a final newline; a byte of a file name that is no UTF-8 is escaped, so
+    that `json.loads` gives Python's name for that file."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
 
 
 def sha256(content: bytes) -> str:
@@ -77,9 +79,9 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".write-probe"
+        probe = path / f".write-probe-{os.getpid()}"  # several processes may be starting
         write_atomically(probe, b"\0" * 65536)
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise SubmissionError(
             f"{path}: cannot be written ({error.strerror}); choose another folder or free space"

@@ -152,5 +152,5 @@ class Budget:
 
 def usable_seconds(minutes: float) -> float:
     """The part of `minutes` to train in: a twentieth, but at most one minute, is kept back for the
-    start, the last evaluation and the last files."""
+    last evaluation and the last files."""
     return minutes * 60 - min(0.05 * minutes * 60, 60.0)

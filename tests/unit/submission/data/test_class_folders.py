@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from data.class_folders import list_class_folders, list_test_images
-from data.splits import split_stratified
+from data.splits import hash_split, split_stratified
 from errors import SubmissionError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +52,17 @@ def test_missing_folder_and_file_are_named(tmp_path: Path) -> None:
         list_test_images(touch(tmp_path / "empty", "a.txt"))
 
 
+def test_images_of_kinds_that_are_not_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(
+        tmp_path, "a/1.png", "a/2.jp2", "a/3.AVIF", "b/1.png", "b/4.jp2", "b/notes.txt", "b/.5.jp2"
+    )
+    for list_images in (list_class_folders, list_test_images):
+        list_images(tmp_path)
+        assert "are passed over (1 .avif, 2 .jp2); save them" in capsys.readouterr().err
+
+
 def test_flat_and_labelled_test_images_together(tmp_path: Path) -> None:
     touch(tmp_path, "img_10.jpg", "img_9.png", "ZEBRA/2.jpg", "ZEBRA/deep/3.jpg")
     assert [(image.name, image.label) for image in list_test_images(tmp_path)] == [
@@ -62,7 +73,32 @@ def test_flat_and_labelled_test_images_together(tmp_path: Path) -> None:
     ]
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 0.9), st.integers(0, 9))
+@pytest.mark.parametrize("listed", [["1", "01", "001"], ["001", "1", "01"]])
+def test_names_that_differ_in_zeros_or_case_alone_have_one_order(
+    listed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order in which the file system gives them."""
+    paths = [touch(tmp_path, f"a/{n}.png", f"a/{n}.PNG") / f"a/{n}" for n in listed]
+    found = [path.with_suffix(suffix) for path in paths for suffix in (".png", ".PNG")]
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter(found))
+    names = [image.name for image in list_test_images(tmp_path)]
+    assert names == [f"a/{n}.{s}" for n in ("001", "01", "1") for s in ("PNG", "png")]
+
+
+def test_a_split_is_known_by_its_names_classes_and_parts() -> None:
+    here, there = Path("here"), Path("there")
+    files = [("a/1.png", 0), ("b/1.png", 1), ("b/\udce9.png", 1)]
+
+    def hashed(root: Path, *parts: list[tuple[str, int]]) -> str:
+        return hash_split(*((root, [(root / name, t) for name, t in part]) for part in parts))
+
+    splits = [(files,), (files, []), (files[:2], files[2:]), (files[:1], files[1:]), (files[::-1],)]
+    splits += [([(name, 0) for name, _ in files],), ([("a/1.pn", 0), *files[1:]],)]
+    assert len({hashed(here, *split) for split in splits}) == len(splits)
+    assert all(hashed(here, *split) == hashed(there, *split) for split in splits)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 0.999), st.integers(0, 9))
 def test_split_is_a_partition_with_the_same_share_of_each_class(
     targets: list[int], share: float, seed: int
 ) -> None:
@@ -73,5 +109,4 @@ def test_split_is_a_partition_with_the_same_share_of_each_class(
         count = targets.count(target)
         held = sum(targets[index] == target for index in held_out)
         least = 1 if share > 0 and count > 1 else 0
-        assert held == max(round(share * count) if count > 1 else 0, least)
-        assert held < count or share > 0.5
+        assert held == min(max(round(share * count) if count > 1 else 0, least), count - 1)

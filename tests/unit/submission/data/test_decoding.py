@@ -62,12 +62,21 @@ def test_thin_and_tiny_images_are_stretched(size: tuple[int, int], tmp_path: Pat
     assert (pixels == (9, 8, 7)).all()
 
 
-def test_orientation_is_not_applied(tmp_path: Path) -> None:
-    image = Image.new("RGB", (8, 4))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_not_applied(suffix: str, orientation: int, tmp_path: Path) -> None:
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[:16, :16] = 255
+    image = Image.fromarray(pixels)
     exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "a.jpg", exif=exif)
-    assert open_rgb(tmp_path / "a.jpg").size == (8, 4)
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    image.save(path, exif=exif)
+    with Image.open(path) as stored:
+        assert stored.getexif()[0x0112] == orientation
+    found = np.asarray(open_rgb(path))
+    assert found.shape == pixels.shape
+    assert ((found > 127) == (pixels > 127)).mean() > 0.99
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_metadata_of_another_network_is_not_taken(checkpoint: Path, program: Pat
     assert load_network(checkpoint, program).size_px == 224
     with pytest.raises(SubmissionError, match="no class names found for its 3 outputs"):
         names_of(checkpoint, program)
+
+
+def test_metadata_that_describes_another_checkpoint_is_named(
+    checkpoint: Path, program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = checkpoint.parent / "metadata.json"
+    for content, warns in ((checkpoint.read_bytes(), False), (b"other weights", True)):
+        digest = hashlib.sha256(content).hexdigest()
+        path.write_text(json.dumps({"class_names": NAMES, "checkpoint_sha256": digest}))
+        assert names_of(checkpoint, program) == tuple(NAMES)
+        assert (f"{path}: describes another checkpoint" in capsys.readouterr().err) is warns
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,7 @@ def test_a_copy_with_one_recipe_needs_no_option_and_writes_the_same_bytes_again(
         (["{train}", "{out}", "--holdout", "1.5"], "--holdout 1.5"),
         (["{train}", "{out}", "--device", "abacus"], '--device "abacus"'),
         (["{train}", "{train}/CLASS A/0.png"], "cannot be written"),
+        (["{train}", "{out}", "--holdout", "0.999", "--minutes", "0.0001"], "before a first step"),
     ],
 )
 def test_a_wrong_training_command_is_answered_in_one_line(
@@ -239,6 +240,104 @@ def test_a_wrong_training_command_is_answered_in_one_line(
     assert says in errors
     assert errors.startswith("error: ")
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_run_goes_on_with_the_same_images_and_split_alone(
+    class_folders: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train = class_folders(classes=2, images=4)
+
+    def run(*more: str) -> int:
+        command = ["train.py", str(train), str(tmp_path / "out"), "--recipe", "ail721_a2"]
+        small = ["--n", "1", "--size", "16", "--epochs", "1", "--resume", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", [*command, *small, *more])
+        return run_recipe("train", "")
+
+    assert run("--holdout", "0.3") == 0
+    assert run("--holdout", "0.3") == 0
+    assert run("--holdout", "0.5") == 2
+    assert "other settings (images)" in capsys.readouterr().err
+    (train / "CLASS A" / "0.png").rename(train / "CLASS A" / "9.png")
+    assert run("--holdout", "0.3") == 2
+
+
+def test_names_that_are_no_utf8_are_trained_on_and_predicted(
+    class_folders: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train = class_folders(classes=2, images=3)
+    (train / "CLASS A").rename(train / os.fsdecode(b"caf\xe9"))
+    out = tmp_path / os.fsdecode(b"sortie\xe9")
+    monkeypatch.chdir(tmp_path)
+
+    def run(verb: str, *arguments: object) -> None:
+        command = [verb, *map(str, arguments), "--recipe", "ail721_a2", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", command)
+        assert run_recipe(verb, "") == 0
+
+    run("train", train, out, "--n", 1, "--size", 16, "--epochs", 1, "--resume")
+    image = next((train / "CLASS B").iterdir())
+    image.rename(image.with_name(os.fsdecode(b"papillon_\xe9.png")))
+    run("evaluate", out / "resnet_model.pth", train)
+    assert "of 6)" in capsys.readouterr().out
+    lines = (tmp_path / "submission.csv").read_bytes().splitlines()
+    names, labels = zip(*(line.rsplit(b",", 1) for line in lines[1:]), strict=True)
+    assert b"CLASS B/papillon_\xe9.png" in names
+    assert set(labels) <= {b"caf\xe9", b"CLASS B"}
+
+
+def test_held_out_images_that_cannot_be_read_are_done_without(
+    class_folders: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train = class_folders(classes=2, images=4)
+    for folder in train.iterdir():
+        for name in ("0.png", "1.png"):
+            (folder / name).write_bytes(b"no image")
+    monkeypatch.setattr(
+        "recipes.ail721_a2.split_stratified", lambda *_: ([2, 3, 6, 7], [0, 1, 4, 5])
+    )
+    command = ["train.py", str(train), str(tmp_path / "out"), "--recipe", "ail721_a2"]
+    small = ["--n", "1", "--size", "16", "--epochs", "1", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [*command, *small])
+    assert run_recipe("train", "") == 0
+    assert "held-out images: none of the 4 images could be read" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "metadata.json").read_text())["held_out_accuracy"] is None
+
+
+def cannot_allocate_in_main_memory() -> None:
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def cannot_allocate_on_the_gpu() -> None:
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+
+@pytest.mark.parametrize("fails", [cannot_allocate_in_main_memory, cannot_allocate_on_the_gpu])
+def test_too_little_memory_is_answered_in_one_line(
+    fails: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("recipes.ail721_a2.train", lambda _arguments: fails())
+    monkeypatch.setattr(sys, "argv", ["train.py", "in", "out", "--recipe", "ail721_a2"])
+    assert run_recipe("train", "") == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: there is not enough memory (")
+    assert "--batch-size" in errors
+    assert len(errors.splitlines()) == 1
+
+    def other(_arguments: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("recipes.ail721_a2.train", other)
+    with pytest.raises(RuntimeError, match="a defect"):
+        run_recipe("train", "")
 
 
 def test_evaluate_without_class_names_says_where_they_are_looked_for(

@@ -108,7 +108,10 @@ def test_experiments_are_trained_evaluated_and_told(
 
 
 def test_a_run_that_goes_on_is_the_same_as_one_that_was_not_stopped(
-    program: Callable[..., int], class_folders: MAKE, tmp_path: Path
+    program: Callable[..., int],
+    class_folders: MAKE,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Finished experiments are left alone, and nothing beside the training folder is 20 %."""
     train = class_folders(images=5)
@@ -119,6 +122,9 @@ def test_a_run_that_goes_on_is_the_same_as_one_that_was_not_stopped(
     before = (folder / "resnet_model.pth").read_bytes(), metrics(folder)
     assert program("train", *command) == 0
     assert ((folder / "resnet_model.pth").read_bytes(), metrics(folder)) == before
+    for other in (("--groups", "4"), ("--val", class_folders(images=2, name="val"))):
+        assert program("train", *command, *other) == 2
+        assert "resume.pth: was made with other settings" in capsys.readouterr().err
 
 
 def test_an_experiment_of_section_2_6_stops_early_and_stays_stopped(
@@ -159,6 +165,7 @@ def test_a_checkpoint_alone_needs_its_normalisation_and_names(
     [
         (["{train}", "{out}", "--epochs", "0"], "--epochs 0: at least 1"),
         (["{train}", "{out}", "--classes", "25"], "holds 2 class folders"),
+        (["{train}", "{out}", "--r", "25"], "holds 2 class folders"),
         (["{train}", "{out}", "--lr", "nan"], "--lr nan"),
         (["{train}", "{out}", "--val", "{other}"], "has other class folders than"),
         (["{train}", "{out}", "--experiment", "gn", "--groups", "5"], "--groups 5: 16 filters"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from errors import Stopped, SubmissionError
 from models.resnet import ResNet, ResNetConfig
 from training.devices import Compute, make_deterministic, memory_format
 from training.distributed import Group
-from training.loop import Run, Settings
+from training.files import sha256
+from training.loop import Run, Settings, Watch
+from training.measure import Measured
 from training.plan import Budget, Plan, Stage
 
 CPU = Compute(torch.device("cpu"), None, False)
@@ -96,7 +99,7 @@ def stop_at_step(run: Run, step: int) -> None:
 
 
 # 21 images: 4 steps an epoch with batches of 5, 5 with batches of 4
-@pytest.mark.parametrize("step", [1, 3, 4, 8, 9, 15])
+@pytest.mark.parametrize("step", [1, 3, 4, 8, 9, 15, 18])
 def test_a_stopped_and_resumed_run_equals_one_that_was_not(make_run: MakeRun, step: int) -> None:
     whole = make_run("whole")
     whole.train()
@@ -115,8 +118,47 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_not(make_run: MakeRun, st
     assert_same(again.network.state_dict(), whole.network.state_dict())
     kept = ("train_loss", "train_accuracy", "held_out_accuracy", "size_px", "step")
     for ours, theirs in zip(again.position.records, whole.position.records, strict=True):
-        if ours.epoch != halved.position.epoch + 1:  # sums of the broken epoch began anew
-            assert [getattr(ours, k) for k in kept] == [getattr(theirs, k) for k in kept]
+        assert [getattr(ours, k) for k in kept] == [getattr(theirs, k) for k in kept]
+
+
+def test_a_run_that_was_stopped_when_its_time_was_over_is_finished(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, 0.0)
+    run = make_run(epochs=None, seconds=100.0)
+    run.began = -99.0
+    stop_at_step(run, 2)
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        clock.now += 0.6
+
+    run._step = stepping
+    with pytest.raises(Stopped):
+        run.train()
+    again = make_run(epochs=None, seconds=100.0)
+    assert again.resume()
+    again.train()
+    (record,) = again.position.records
+    assert (record.step, record.size_px) == (2, 12)
+    assert json.loads((run.folder / "metadata.json").read_text())["size_px"] == 12
+
+
+def test_a_snapshot_of_another_precision_goes_on(make_run: MakeRun) -> None:
+    """A run in bfloat16 or float32 has no scale of gradients that one in float16 could take up."""
+    make_run(epochs=1).train()
+    again = make_run(epochs=1)
+    again.scaler = torch.amp.GradScaler("cpu", enabled=True)
+    assert again.resume()
+
+
+def test_the_learning_rate_that_is_told_is_that_of_the_batches(make_run: MakeRun) -> None:
+    stage = Stage(size_px=8, store_px=12, share=1.0, batch_size=64)  # there are 21 images
+    run = make_run(epochs=3, plan=Plan((stage,), peak_learning_rate=0.1))
+    run.train()
+    used = run.optimizer.param_groups[0]["lr"]
+    assert run.position.records[-1].learning_rate == pytest.approx(used)
 
 
 def test_a_stage_trains_on_smaller_crops_than_it_is_measured_on(make_run: MakeRun) -> None:
@@ -192,12 +234,88 @@ def test_time_ends_a_run_at_the_end_of_its_schedule(
     assert {record.size_px for record in run.position.records} == {8, 12}
 
 
+class Clock:
+    """Goes on by `seconds_per_look` whenever somebody looks at it, and when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_look: float) -> None:
+        self.now = 0.0
+        self.seconds_per_look = seconds_per_look
+        monkeypatch.setattr(training.loop.time, "monotonic", self.look)
+
+    def look(self) -> float:
+        self.now += self.seconds_per_look
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("reading_seconds", "entered"), [((0.0, 70.0), True), ((60.0, 0.0), False)]
+)
+def test_a_stage_that_there_is_no_time_for_leaves_the_last_ones_network(
+    make_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    reading_seconds: tuple[float, float],
+    entered: bool,
+) -> None:
+    """Whether the reading outlasts the budget unforeseen, or is known to from the stage before."""
+    clock = Clock(monkeypatch, 0.5)
+    run = make_run(epochs=None, seconds=100.0)
+    read, asked = run.stores, []
+
+    def stores(store_px: int, size_px: int) -> tuple[PixelStore, PixelStore | None]:
+        clock.now += reading_seconds[len(asked)]
+        asked.append(size_px)
+        return read(store_px, size_px)
+
+    run.stores = stores
+    run.train()
+    assert asked == ([8, 12] if entered else [8])
+    assert {record.size_px for record in run.position.records} == {8}
+    metadata = json.loads((run.folder / "metadata.json").read_text())
+    assert metadata["size_px"] == 8
+    assert metadata["held_out_accuracy"] == run.position.best_accuracy
+    assert clock.now < (140 if entered else 110)
+
+
+def test_a_budget_without_a_first_step_is_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, 1.0)
+    run = make_run(epochs=None, seconds=3.0)
+    with pytest.raises(SubmissionError, match=r"before a first step.*--minutes"):
+        run.train()
+    assert list(run.folder.iterdir()) == []
+
+
+def test_a_budget_within_the_first_epoch_leaves_weights(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, 0.0)
+    run = make_run(epochs=None, seconds=100.0)
+    run.began = -30.0  # the program started before the run
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        clock.now += 40.0
+
+    run._step = stepping
+    run.train()
+    assert run.position.step == 2
+    assert weights(run)["fc.weight"].shape == (3, 16)
+
+
 def test_a_snapshot_of_other_settings_is_refused(make_run: MakeRun) -> None:
     make_run().train()
     with pytest.raises(SubmissionError, match=r"other settings \(seed\)"):
         make_run(seed=7).resume()
     with pytest.raises(SubmissionError, match="budget"):
         make_run(epochs=9).resume()
+    with pytest.raises(SubmissionError, match=r"\(images\); give the same options and the same im"):
+        make_run(images="another split").resume()
+    other = make_run()
+    other.metadata["groups"] = 4
+    with pytest.raises(SubmissionError, match="groups"):
+        other.resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish"])
@@ -232,6 +350,61 @@ def test_a_full_disk_is_said_and_the_last_good_file_stays(
     assert (run.folder / "resnet_model.pth").read_bytes() == good
 
 
+def test_metadata_never_describes_weights_that_could_not_be_saved(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk with room for metadata.json alone; and a Ctrl-C then does not call all saved."""
+    make_run(epochs=1).train()
+    write, room = training.loop.write_atomically, 4096
+
+    def nearly_full(path: Path, content: bytes) -> None:
+        if len(content) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, content)
+
+    monkeypatch.setattr(training.loop, "write_atomically", nearly_full)
+    run = make_run(seed=6)
+    before = {
+        name: (run.folder / name).read_bytes() for name in ("resnet_model.pth", "metadata.json")
+    }
+    stop_at_step(run, 5)
+    with pytest.raises(SubmissionError, match=r"resnet_model\.pth.*No space left.*make room"):
+        run.train()
+    assert {name: (run.folder / name).read_bytes() for name in before} == before
+
+    room = 10**9  # both are written again, the weights first
+    again = make_run(seed=6, epochs=1)
+    again.unsaved = {"metadata.json": b"of weights before"}
+    again.train()
+    metadata = json.loads((again.folder / "metadata.json").read_text())
+    assert metadata["checkpoint_sha256"] == sha256((again.folder / "resnet_model.pth").read_bytes())
+
+
+def test_a_stop_in_the_first_epoch_keeps_what_an_earlier_run_left(make_run: MakeRun) -> None:
+    def contents() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in run.folder.iterdir()}
+
+    run = make_run(epochs=1)
+    run.train()
+    before = contents()
+    run = make_run(seed=6)
+    stop_at_step(run, 2)
+    with pytest.raises(Stopped, match="earlier run"):
+        run.train()
+    assert contents() == before
+
+    # once a snapshot of this run lies there, it goes on being kept; the weights still stay
+    run = make_run(seed=6, snapshot_seconds=0.0)
+    stop_at_step(run, 2)
+    with pytest.raises(Stopped, match=r"--resume goes on from here; resnet_model\.pth is left"):
+        run.train()
+    assert contents()["resnet_model.pth"] == before["resnet_model.pth"]
+    assert contents()["metadata.json"] == before["metadata.json"]
+    again = make_run(seed=6, snapshot_seconds=0.0)
+    assert again.resume()
+    assert again.position.step == 2
+
+
 def test_a_loss_that_is_no_number_saves_nothing(make_run: MakeRun) -> None:
     run = make_run()
     with torch.no_grad():
@@ -239,6 +412,78 @@ def test_a_loss_that_is_no_number_saves_nothing(make_run: MakeRun) -> None:
     with pytest.raises(SubmissionError, match="--lr"):
         run.train()
     assert not (run.folder / "resnet_model.pth").exists()
+
+
+@pytest.mark.parametrize("ends", ["epoch", "snapshot", "stop"])
+def test_weights_that_are_no_numbers_replace_nothing(make_run: MakeRun, ends: str) -> None:
+    """The last step diverges, whose loss was taken before: of 5 in the epoch, or of 2."""
+    make_run(epochs=1).train()
+    last = 4 if ends == "epoch" else 2
+    run = make_run(epochs=2, snapshot_seconds=0.0 if ends == "snapshot" else 60.0)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    if ends == "stop":
+        (run.folder / "resume.pth").unlink()
+        del before["resume.pth"]
+        stop_at_step(run, last)
+    take = run._step
+
+    def stepping(*arguments: Any) -> None:
+        take(*arguments)
+        if run.position.step < last:
+            run.saved_at = run._elapsed() + 60.0  # no snapshot yet
+        else:
+            run.saved_at = -1.0
+            with torch.no_grad():
+                run.network.conv1.weight.fill_(float("nan"))
+
+    run._step = stepping
+    with pytest.raises(SubmissionError, match=r"weights became infinite in epoch 1.*--lr"):
+        run.train()
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_a_held_out_loss_that_is_no_number_replaces_nothing(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    found = Measured(float("inf"), torch.eye(3, dtype=torch.int64))
+    monkeypatch.setattr(training.loop, "measure_store", lambda *_: found)
+    with pytest.raises(SubmissionError, match="held-out loss became inf"):
+        run.train()
+    assert not (run.folder / "resnet_model.pth").exists()
+
+
+class _SecondRank(Group):
+    """The second of two ranks, whose peer has every held-out image right and hears no faults."""
+
+    def agree(self, value: float) -> float:
+        self.__dict__.setdefault("asked", []).append(value)
+        return 1.0
+
+    def any(self, flag: bool) -> bool:
+        return flag
+
+
+def test_ranks_stop_early_together(make_run: MakeRun) -> None:
+    """By what the first rank measures: the running statistics of the others differ."""
+    run = make_run(epochs=9)
+    run.group = _SecondRank(rank=1, local_rank=1, size=1)
+    run._share = lambda _entered: min(run.position.epoch / 9, 1.0)
+    run.watch = Watch(patience=3)
+    run.train()
+    assert [record.held_out_accuracy for record in run.position.records] == [1.0] * 4
+    assert run.position.has_stalled
+
+
+def test_the_first_rank_alone_saves_when_all_are_stopped(make_run: MakeRun) -> None:
+    run = make_run(epochs=9)
+    run.group = _SecondRank(rank=1, local_rank=1, size=1)
+    run._share = lambda _entered: 0.1
+    stop_at_step(run, 6)
+    with pytest.raises(Stopped, match="first process"):
+        run.train()
+    assert run.group.asked[-1] == 0.0  # it has waited for the first one
+    assert list(run.folder.iterdir()) == []
 
 
 def test_a_stop_before_the_first_epoch_leaves_weights(make_run: MakeRun) -> None:
