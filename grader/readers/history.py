@@ -91,9 +91,11 @@ def _csv_rows(text: str) -> list[dict[str, Any]]:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     try:
         reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        return [dict(row) for _, row in zip(range(_MAX_EPOCHS + 1), reader, strict=False)]
+        rows = [row for _, row in zip(range(_MAX_EPOCHS + 1), reader, strict=False)]
     except csv.Error as error:
         raise ValueError(f"it is no table: {error}") from error
+    # Cells beyond the header's stand under None, and belong to no column.
+    return [{name: cell for name, cell in row.items() if name is not None} for row in rows]
 
 
 def _json_rows(data: bytes) -> list[dict[str, Any]]:
@@ -126,11 +128,11 @@ def _says_f1(name: object) -> bool:
 def _number(cell: Any) -> float:
     if isinstance(cell, bool):
         return math.nan
-    if isinstance(cell, int | float):
-        return float(cell)
     try:
+        if isinstance(cell, int | float):
+            return float(cell)
         return float(str(cell).strip().rstrip("%"))
-    except ValueError:
+    except (ValueError, OverflowError):  # no number, or an integer that no float holds
         return math.nan
 
 

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.readers.history import parse_history
@@ -86,6 +86,9 @@ def test_what_is_no_log_is_refused_with_the_reason(data: bytes, says: str) -> No
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode()))
+@example(b"a\n1,2")
+@example(b"val_acc\n0.5,2")
+@example(b'[{"val_acc": 1' + b"0" * 400 + b"}]")
 def test_nothing_else_comes_out_of_wild_bytes(data: bytes) -> None:
     try:
         history = parse_history(data)
