@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from grader.classroom.exports.filled import Filled
-from grader.classroom.exports.rows import Placed, Way, members_without_rows, place, unplaced
+from grader.classroom.exports.rows import Placed, Way, fill_rows, place
 from grader.classroom.exports.worksheet import Worksheet
 from grader.classroom.records import Entry
 from grader.errors import UsageError
@@ -59,22 +59,14 @@ def fill_canvas(
             if text := sheet.get(row, place_of).strip():
                 rows[place_of, text.casefold()].append(row)
     placed = _place(sheet, entries, others, rows, people)
-    kept, filled = [], 0
-    for number, entry in enumerate(entries):
-        for row in placed.rows[number] if entry.marks is not None else ():
-            if sheet.get(row, target).strip().upper() == _EXCUSED:
-                kept.append(f"{sheet.get(row, 0)} ({entry.submitted.key}): is excused")
-                continue
-            sheet.put(row, target, f"{entry.marks:f}")
-            filled += 1
-    return Filled(
-        text=sheet.text(),
-        filled=filled,
-        kept=tuple(kept),
-        unplaced=unplaced(entries, placed),
-        members=members_without_rows(entries, placed),
-        disputed=placed.disputed,
-    )
+
+    def put(row: int, entry: Entry) -> str:
+        if sheet.get(row, target).strip().upper() == _EXCUSED:
+            return f"{sheet.get(row, 0)} ({entry.submitted.key}): is excused"
+        sheet.put(row, target, f"{entry.marks:f}")
+        return ""
+
+    return fill_rows(sheet, entries, placed, put)
 
 
 def _column(sheet: Worksheet, points: int | None, wanted: str | None, most: set[Decimal]) -> int:

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 
 from grader.classroom.exports.comment import html_comment
 from grader.classroom.exports.filled import Filled
-from grader.classroom.exports.rows import Placed, members_without_rows, place, unplaced
+from grader.classroom.exports.rows import Placed, fill_rows, place
 from grader.classroom.exports.worksheet import Worksheet
 from grader.classroom.records import Entry, Owner
 from grader.errors import UsageError
@@ -127,28 +127,20 @@ def fill_moodle(sheet: Worksheet, entries: Sequence[Entry], others: Sequence[Ent
     columns = known.columns
     comma = any("," in cell for cell in sheet.column(columns.maximum))
     placed = known.place(entries, others)
-    kept, filled = [], 0
-    for number, entry in enumerate(entries):
-        for row in placed.rows[number] if entry.marks is not None else ():
-            if sheet.get(row, columns.maximum + 1).strip().casefold() in _NO:
-                name = sheet.get(row, columns.identifier)
-                kept.append(f"{name} ({entry.submitted.key}): the grade is locked in Moodle")
-                continue
-            _check_maximum(sheet, row, columns.maximum, entry)
-            shown = f"{entry.marks:f}"
-            sheet.put(row, columns.grade, shown.replace(".", ",") if comma else shown)
-            if columns.comments is not None:
-                before = sheet.get(row, columns.comments)
-                sheet.put(row, columns.comments, html_comment(entry, before))
-            filled += 1
-    return Filled(
-        text=sheet.text(),
-        filled=filled,
-        kept=tuple(kept),
-        unplaced=unplaced(entries, placed),
-        members=members_without_rows(entries, placed),
-        disputed=placed.disputed,
-    )
+
+    def put(row: int, entry: Entry) -> str:
+        if sheet.get(row, columns.maximum + 1).strip().casefold() in _NO:
+            name = sheet.get(row, columns.identifier)
+            return f"{name} ({entry.submitted.key}): the grade is locked in Moodle"
+        _check_maximum(sheet, row, columns.maximum, entry)
+        shown = f"{entry.marks:f}"
+        sheet.put(row, columns.grade, shown.replace(".", ",") if comma else shown)
+        if columns.comments is not None:
+            before = sheet.get(row, columns.comments)
+            sheet.put(row, columns.comments, html_comment(entry, before))
+        return ""
+
+    return fill_rows(sheet, entries, placed, put)
 
 
 def _columns(sheet: Worksheet) -> _Columns:

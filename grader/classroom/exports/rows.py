@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.classroom.exports.filled import Filled
+from grader.classroom.exports.worksheet import Worksheet
 from grader.classroom.owners import owners_of
 from grader.classroom.records import Entry, Owner, State
 
@@ -29,6 +31,31 @@ class Placed:
     rowless: Mapping[int, tuple[Owner, ...]]
     disputed: tuple[str, ...]
     in_dispute: frozenset[int]  # numbers of entries
+
+
+def fill_rows(
+    sheet: Worksheet, entries: Sequence[Entry], placed: Placed, put: Callable[[int, Entry], str]
+) -> Filled:
+    """Write into every row that is somebody's who has marks.
+
+    `put` writes one row, or leaves it as it is and returns why.
+    """
+    kept, filled = [], 0
+    for number, entry in enumerate(entries):
+        for row in placed.rows[number] if entry.marks is not None else ():
+            why = put(row, entry)
+            if why:
+                kept.append(why)
+            else:
+                filled += 1
+    return Filled(
+        text=sheet.text(),
+        filled=filled,
+        kept=tuple(kept),
+        unplaced=unplaced(entries, placed),
+        members=members_without_rows(entries, placed),
+        disputed=placed.disputed,
+    )
 
 
 def unplaced(entries: Sequence[Entry], placed: Placed) -> tuple[Entry, ...]:

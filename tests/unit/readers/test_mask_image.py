@@ -231,20 +231,26 @@ def test_a_decoder_that_dies_costs_one_mask_and_is_started_again(
     assert NAMES[1] in stopped[0].message
 
 
+def slow_of(in_process: Launch, most_files: int) -> tuple[Launch, list[str]]:
+    """A decoder whose time is over after so many files, and what was launched so far."""
+    launches: list[str] = []
+
+    def slow(module: str, asked: bytes, folder: Path) -> bytes:
+        launches.append(module)
+        document = json.loads(asked)
+        document["files"] = document["files"][:most_files]
+        return in_process(module, json.dumps(document).encode(), folder)
+
+    return slow, launches
+
+
 def test_a_decoder_whose_time_is_used_up_costs_no_mask(
     tmp_path: Path, mask_file: bytes, in_process: Launch
 ) -> None:
     """As on a slow machine: each launch gets through three files."""
     names = [f"img_{number:02d}.png" for number in range(20)]
     lay(tmp_path, *(f"seg_maps/{name}" for name in names), data=mask_file)
-    launches = []
-
-    def slow(module: str, asked: bytes, folder: Path) -> bytes:
-        launches.append(module)
-        document = json.loads(asked)
-        document["files"] = document["files"][:3]
-        return in_process(module, json.dumps(document).encode(), folder)
-
+    slow, launches = slow_of(in_process, 3)
     sizes = {name[:-4]: (120, 90) for name in names}
     reading = read_mask_images(tmp_path, SPEC, Expected(tuple(names), sizes, (), slow))
     assert list(reading.value) == list(sizes)
@@ -257,14 +263,7 @@ def test_files_that_use_up_all_time_do_so_for_a_while_only(
 ) -> None:
     names = [f"img_{number:03d}.png" for number in range(400)]
     lay(tmp_path, *(f"seg_maps/{name}" for name in names), data=mask_file)
-    launches = []
-
-    def slow(module: str, asked: bytes, folder: Path) -> bytes:
-        launches.append(module)
-        document = json.loads(asked)
-        document["files"] = document["files"][:1]
-        return in_process(module, json.dumps(document).encode(), folder)
-
+    slow, launches = slow_of(in_process, 1)
     sizes = {name[:-4]: (120, 90) for name in names}
     reading = read_mask_images(tmp_path, SPEC, Expected(tuple(names), sizes, (), slow))
     # eight, and thirty seconds each out of a quarter of a second per file
